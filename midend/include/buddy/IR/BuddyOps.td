@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The `buddy` dialect: only what upstream has no words for.
+
+#ifndef BUDDY_OPS_TD
+#define BUDDY_OPS_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Buddy_Dialect : Dialect {
+  let name = "buddy";
+  let cppNamespace = "::buddy";
+  let summary = "Compute ops that are scheduled whole.";
+}
+
+def Buddy_Shaped : AnyTypeOf<[AnyRankedTensor, AnyMemRef]>;
+
+class Buddy_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Buddy_Dialect, mnemonic, traits>;
+
+/// Destination style, on tensors before bufferization and on memrefs after it.
+class Buddy_DestinationOp<string mnemonic, list<Trait> traits = []>
+    : Buddy_Op<mnemonic, traits # [
+        DestinationStyleOpInterface,
+        DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
+  }];
+}
+
+def Buddy_AttentionOp : Buddy_DestinationOp<"attention", [AttrSizedOperandSegments]> {
+  let summary = "Scaled dot-product attention with grouped queries.";
+  let description = [{
+    `out[b,h,i,:] = softmax_j(scale * q[b,h,i,:] . k[b,h/g,j,:] + mask) . v[b,h/g,j,:]`
+
+    query `[B,H,T,D]`, key `[B,Hkv,L,D]`, value `[B,Hkv,L,Dv]`, init and result `[B,H,T,Dv]`;
+    `g = H/Hkv` query heads share a key/value head. `valid` (default L) is the number of key
+    positions that exist: a KV cache is read up to it. With `causal`, query i sees key j only
+    if `j <= i + valid - T`. `mask` broadcasts to `[B,H,T,L]`: i1 selects, a float is added.
+    Scores and the running softmax are f32 for any narrower float.
+  }];
+  let arguments = (ins Buddy_Shaped:$query, Buddy_Shaped:$key, Buddy_Shaped:$value,
+                       Optional<Index>:$valid, Optional<Buddy_Shaped>:$mask, Buddy_Shaped:$init,
+                       F32Attr:$scale, BoolAttr:$causal);
+  let results = (outs Variadic<AnyRankedTensor>:$result);
+  let hasVerifier = 1;
+}
+
+def Buddy_MatmulOp : Buddy_DestinationOp<"matmul"> {
+  let summary = "Matrix product with a packed right-hand side.";
+  let description = [{
+    `out[m,n] = sum_k lhs[m,k] * rhs[n / nr, k / kr, n mod nr, k mod kr]`
+
+    lhs `[M,K]`, rhs `[ceil(N/nr), ceil(K/kr), nr, kr]` (panels of `nr` columns in the order
+    the register tile consumes them, zero padded; kr is 1, or 2 for bf16 dot products),
+    init and result `[M,N]`. The init is overwritten, not accumulated into: a bias is an
+    epilogue. Accumulates in f32.
+  }];
+  let arguments = (ins Buddy_Shaped:$lhs, Buddy_Shaped:$rhs, Buddy_Shaped:$init);
+  let results = (outs Variadic<AnyRankedTensor>:$result);
+  let hasVerifier = 1;
+}
+
+#endif

@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "buddy/IR/BuddyDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+using namespace buddy;
+
+#include "buddy/IR/BuddyDialect.cpp.inc"
+
+void BuddyDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "buddy/IR/BuddyOps.cpp.inc"
+      >();
+}
+
+static ShapedType shaped(Value value) { return cast<ShapedType>(value.getType()); }
+
+/// Known and different. A dynamic extent agrees with anything.
+static bool disagree(int64_t a, int64_t b) {
+  return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
+}
+
+/// On tensors the op reads its inputs only; on memrefs it also writes its init.
+static void destinationEffects(
+    DestinationStyleOpInterface op,
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (!isa<MemRefType>(operand.get().getType()))
+      continue;
+    if (op.isDpsInit(&operand))
+      effects.emplace_back(MemoryEffects::Write::get(), &operand);
+    else
+      effects.emplace_back(MemoryEffects::Read::get(), &operand);
+  }
+}
+
+void AttentionOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  destinationEffects(*this, effects);
+}
+
+void MatmulOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  destinationEffects(*this, effects);
+}
+
+LogicalResult AttentionOp::verify() {
+  ShapedType q = shaped(getQuery()), k = shaped(getKey()), v = shaped(getValue()),
+             o = shaped(getInit());
+  for (ShapedType type : {q, k, v, o})
+    if (!type.hasRank() || type.getRank() != 4)
+      return emitOpError("takes query, key, value and init of rank 4, not ") << type;
+  if (disagree(q.getDimSize(3), k.getDimSize(3)))
+    return emitOpError("query and key differ in head size");
+  if (disagree(k.getDimSize(1), v.getDimSize(1)) || disagree(k.getDimSize(2), v.getDimSize(2)))
+    return emitOpError("key and value differ in heads or length");
+  if (disagree(o.getDimSize(3), v.getDimSize(3)) || disagree(o.getDimSize(2), q.getDimSize(2)) ||
+      disagree(o.getDimSize(1), q.getDimSize(1)))
+    return emitOpError("init does not have the shape of the result");
+  if (!q.isDynamicDim(1) && !k.isDynamicDim(1) && q.getDimSize(1) % k.getDimSize(1) != 0)
+    return emitOpError("query heads are not a multiple of key/value heads");
+  return success();
+}
+
+LogicalResult MatmulOp::verify() {
+  ShapedType lhs = shaped(getLhs()), rhs = shaped(getRhs()), out = shaped(getInit());
+  if (lhs.getRank() != 2 || rhs.getRank() != 4 || out.getRank() != 2)
+    return emitOpError("takes lhs [M,K], rhs [N/nr,K/kr,nr,kr] and init [M,N]");
+  if (ShapedType::isDynamicShape(rhs.getShape().drop_front(2)))
+    return emitOpError("takes a static panel shape");
+  if (disagree(lhs.getDimSize(0), out.getDimSize(0)))
+    return emitOpError("lhs and init differ in M");
+  return success();
+}
+
+#define GET_OP_CLASSES
+#include "buddy/IR/BuddyOps.cpp.inc"
+
+void buddy::registerDialect(DialectRegistry &registry) { registry.insert<BuddyDialect>(); }
