@@ -8,4 +8,57 @@
 
 include "mlir/Pass/PassBase.td"
 
+def EmitEntryPointsPass : Pass<"buddy-emit-entry-points", "::mlir::ModuleOp"> {
+  let summary = "Give every entry point a wrapper that takes its arguments as an array.";
+  let description = [{
+    Needs: LLVM dialect; functions with `buddy.entry = "symbol"` and a C interface.
+    Leaves: `void symbol(void *const *arguments)` for each of them, so that a launcher of any
+    number of arguments is one call. See runtime's ModelABI.h.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+def EmitManifestPass : Pass<"buddy-emit-manifest", "::mlir::ModuleOp"> {
+  let summary = "Describe the entry points and their arguments as JSON in the module.";
+  let description = [{
+    Needs: public functions on memrefs with `buddy.kind` and `buddy.name` on each argument.
+    Leaves: the constant `buddy_manifest`, and `buddy.entry` on each entry point.
+  }];
+  let options = [Option<"targetFeatures", "features", "std::string", /*default=*/"\"\"",
+                        "CPU features that the code may use, as LLVM writes them.">];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+def LowerStructuralOpsPass : Pass<"buddy-lower-structural-ops"> {
+  let summary = "Rewrite concat, pad and pack as copies into slices of a buffer.";
+  let description = [{
+    Needs: tensors.
+    Leaves: `tensor.insert_slice`, `linalg.fill` and `linalg.transpose`, which bufferize in place.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def PassDestinationsPass : Pass<"buddy-pass-destinations", "::mlir::ModuleOp"> {
+  let summary = "Turn the results of entry points into buffers of the caller.";
+  let description = [{
+    Needs: public functions on memrefs, results allocated within.
+    Leaves: no results; an argument of kind `output` for each result, used in place of its
+    allocation. A result marked `buddy.updates` is left in the argument that it updates. A
+    result that is an argument, or a second name of another result, is copied.
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
+def PlanWorkspacePass : Pass<"buddy-plan-workspace", "::mlir::ModuleOp"> {
+  let summary = "Place every intermediate buffer in one workspace of the caller.";
+  let description = [{
+    Needs: public functions on memrefs, in straight-line code (a list of kernel calls).
+    Leaves: views of one `workspace` argument in place of allocations; buffers whose lifetimes
+    are disjoint share a slot. `workspace_<entry>` computes the bytes from the arguments.
+    Does not touch: a buffer whose size depends on data stays on the heap.
+  }];
+  let statistics = [Statistic<"numPlanned", "planned", "buffers placed in the workspace">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
+
 #endif

@@ -3,11 +3,46 @@
 #ifndef BUDDY_PIPELINES_H
 #define BUDDY_PIPELINES_H
 
-#include "buddy/Passes.h"
 #include "mlir/Pass/PassOptions.h"
 
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
+
 namespace buddy {
+
+/// The states that a module goes through, in order. Each is a place to stop.
+enum class Phase { Simplified, Kernels, Tiled, Bufferized, Vectorized, LLVM };
+
+struct CpuOptions : mlir::PassPipelineOptions<CpuOptions> {
+  Option<Phase> stopAfter{
+      *this, "stop-after", llvm::cl::desc("The last state to reach"),
+      llvm::cl::init(Phase::LLVM),
+      llvm::cl::values(
+          clEnumValN(Phase::Simplified, "simplified", "linalg on tensors, elementwise ops fused"),
+          clEnumValN(Phase::Kernels, "kernels", "a list of calls to unique kernels"),
+          clEnumValN(Phase::Tiled, "tiled", "kernels are loops over tiles"),
+          clEnumValN(Phase::Bufferized, "bufferized", "memrefs, one planned workspace"),
+          clEnumValN(Phase::Vectorized, "vectorized", "tiles are vector code"),
+          clEnumValN(Phase::LLVM, "llvm", "LLVM dialect"))};
+  Option<int64_t> vectorBits{*this, "vector-bits", llvm::cl::desc("Bits of a vector register"),
+                             llvm::cl::init(256)};
+  Option<bool> hasBf16Dot{*this, "has-bf16-dot",
+                          llvm::cl::desc("The CPU has AVX512_BF16's dot product"),
+                          llvm::cl::init(false)};
+  Option<std::string> features{*this, "features",
+                               llvm::cl::desc("CPU features, `;` between, for the manifest"),
+                               llvm::cl::init("")};
+};
+
+/// The passes that take a module from the state before `phase` to `phase`.
+void buildCpuPhase(mlir::OpPassManager &pm, Phase phase, const CpuOptions &options);
+
+/// A graph module (linalg on tensors) to LLVM dialect for a host CPU.
+void buildCpuPipeline(mlir::OpPassManager &pm, const CpuOptions &options);
+
 void registerPipelines();
+
 } // namespace buddy
 
 #endif

@@ -1,5 +1,113 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The whole way of a module to a host CPU. Nothing else in the tree orders passes.
+
+#include "buddy/Passes.h"
 #include "buddy/Pipelines.h"
 
-void buddy::registerPipelines() {}
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Conversion/TosaToLinalg/TosaToLinalg.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace buddy;
+
+static void cleanUp(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
+/// Linalg on tensors only; chains of elementwise ops are one op.
+static void reachSimplified(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(tosa::createTosaToLinalgNamed());
+  pm.addNestedPass<func::FuncOp>(tosa::createTosaToLinalg());
+  cleanUp(pm);
+  pm.addNestedPass<func::FuncOp>(createLowerStructuralOpsPass());
+  pm.addPass(createLinalgElementwiseOpFusionPass());
+  cleanUp(pm);
+}
+
+static void reachKernels(OpPassManager &pm) {}
+
+static void reachTiled(OpPassManager &pm, const CpuOptions &options) {}
+
+static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {}
+
+/// No tensor is left. Entry points write into buffers of their caller; what lives
+/// between kernels lies in one workspace.
+static void reachBufferized(OpPassManager &pm) {
+  bufferization::OneShotBufferizePassOptions options;
+  options.bufferizeFunctionBoundaries = true;
+  options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  pm.addPass(bufferization::createOneShotBufferizePass(options));
+  pm.addPass(bufferization::createDropEquivalentBufferResultsPass());
+  cleanUp(pm);
+  pm.addPass(createPassDestinationsPass());
+  pm.addPass(memref::createResolveShapedTypeResultDimsPass());
+  cleanUp(pm);
+  pm.addPass(createPlanWorkspacePass());
+}
+
+static std::string withCommas(std::string features) {
+  std::replace(features.begin(), features.end(), ';', ',');
+  return features;
+}
+
+/// LLVM dialect only.
+static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
+  pm.addPass(createEmitManifestPass(EmitManifestPassOptions{withCommas(options.features)}));
+  pm.addPass(createConvertLinalgToLoopsPass());
+  pm.addPass(createForallToParallelLoopPass());
+  pm.addPass(createConvertSCFToOpenMPPass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createConvertOpenMPToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(arith::createArithExpandOpsPass());
+  pm.addPass(createConvertToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  pm.addPass(createEmitEntryPointsPass());
+  cleanUp(pm);
+}
+
+void buddy::buildCpuPhase(OpPassManager &pm, Phase phase, const CpuOptions &options) {
+  switch (phase) {
+  case Phase::Simplified:
+    return reachSimplified(pm);
+  case Phase::Kernels:
+    return reachKernels(pm);
+  case Phase::Tiled:
+    return reachTiled(pm, options);
+  case Phase::Bufferized:
+    return reachBufferized(pm);
+  case Phase::Vectorized:
+    return reachVectorized(pm, options);
+  case Phase::LLVM:
+    return reachLLVM(pm, options);
+  }
+}
+
+void buddy::buildCpuPipeline(OpPassManager &pm, const CpuOptions &options) {
+  for (Phase phase : {Phase::Simplified, Phase::Kernels, Phase::Tiled, Phase::Bufferized,
+                      Phase::Vectorized, Phase::LLVM}) {
+    buildCpuPhase(pm, phase, options);
+    if (phase == options.stopAfter)
+      return;
+  }
+}
+
+void buddy::registerPipelines() {
+  PassPipelineRegistration<CpuOptions>(
+      "buddy-cpu-pipeline", "Linalg on tensors to LLVM dialect for a host CPU.",
+      buildCpuPipeline);
+}

@@ -4,6 +4,7 @@
 // mlir-opt with Buddy's dialect, passes and pipelines.
 
 #include "buddy/IR/BuddyDialect.h"
+#include "buddy/Passes.h"
 #include "buddy/Pipelines.h"
 
 #include "mlir/InitAllDialects.h"

@@ -1,0 +1,57 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef BUDDY_BACKEND_COMPILE_H
+#define BUDDY_BACKEND_COMPILE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llvm {
+class Module;
+class TargetMachine;
+} // namespace llvm
+
+namespace buddy {
+
+enum class Emit { SharedLibrary, Object, Assembly, LLVMIR, MLIR };
+
+struct CompileOptions {
+  std::string output;
+  Emit emit = Emit::SharedLibrary;
+  /// `host`, or LLVM's `+feature,-feature` list for a baseline x86-64 (or host architecture).
+  std::string features = "host";
+  /// Directory for one numbered file a stage; empty: none.
+  std::string dumpStages;
+  /// Where a failing pass leaves a file that buddy-opt can replay; empty: none.
+  std::string crashReproducer;
+  int optLevel = 3;
+};
+
+/// Seconds spent in each stage, in order.
+using StageTimes = std::vector<std::pair<std::string, double>>;
+
+/// Takes a graph module through every stage to `options.output`, which appears whole
+/// or not at all. Diagnostics of the passes go to the context's handler.
+llvm::Error compile(mlir::ModuleOp module, const CompileOptions &options, StageTimes &times);
+
+/// The features of the CPU that this runs on, as `+a,+b,…`: the list and not the CPU's
+/// name, because a hypervisor may hide the model number but not the features.
+std::string hostFeatures();
+
+/// A machine for the host's architecture with exactly `features`.
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createHostMachine(llvm::StringRef features,
+                                                                       int optLevel);
+
+/// LLVM's default pipeline at the machine's level.
+void optimize(llvm::Module &module, llvm::TargetMachine &machine);
+
+/// Links one object into a shared library against libomp, libm and libc.
+llvm::Error linkSharedLibrary(llvm::StringRef object, llvm::StringRef library);
+
+} // namespace buddy
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "buddy/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+
+using namespace mlir;
+namespace json = llvm::json;
+
+namespace buddy {
+#define GEN_PASS_DEF_EMITMANIFESTPASS
+#include "buddy/Passes.h.inc"
+namespace {
+
+std::string printed(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
+}
+
+json::Object describeArgument(func::FuncOp function, unsigned index) {
+  auto text = [&](StringRef attribute) -> std::string {
+    auto value = function.getArgAttrOfType<StringAttr>(index, attribute);
+    return value ? value.str() : "";
+  };
+  json::Object argument{{"kind", text("buddy.kind")}, {"name", text("buddy.name")}};
+  if (function.getArgAttr(index, "buddy.mutable"))
+    argument["mutable"] = true;
+  auto type = dyn_cast<MemRefType>(function.getArgument(index).getType());
+  argument["dtype"] = type ? printed(type.getElementType()) : "i64";
+  json::Array shape;
+  if (type)
+    for (int64_t extent : type.getShape())
+      shape.push_back(ShapedType::isDynamic(extent) ? -1 : extent);
+  argument["shape"] = std::move(shape);
+  return argument;
+}
+
+json::Object describeEntry(func::FuncOp function) {
+  json::Array arguments;
+  int64_t ofGraph = 0;
+  for (unsigned index = 0; index < function.getNumArguments(); ++index) {
+    json::Object argument = describeArgument(function, index);
+    StringRef kind = *argument.getString("kind");
+    ofGraph += kind == "input" || kind == "parameter" || kind == "symbol";
+    arguments.push_back(std::move(argument));
+  }
+  return json::Object{{"arguments", std::move(arguments)}, {"graph_arguments", ofGraph}};
+}
+
+struct EmitManifestPass : impl::EmitManifestPassBase<EmitManifestPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    Builder b(&getContext());
+    json::Object entries;
+    int64_t kernels = 0;
+    for (auto function : module.getOps<func::FuncOp>()) {
+      kernels += function->hasAttr("buddy.kernel");
+      if (!function.isPublic() || function.isExternal())
+        continue;
+      function->setAttr("llvm.emit_c_interface", b.getUnitAttr());
+      if (function->hasAttr("buddy.entry"))
+        continue;
+      function->setAttr("buddy.entry", b.getStringAttr("buddy_invoke_" + function.getName()));
+      entries[function.getName()] = describeEntry(function);
+      // LLVM has no words for them; the manifest has them now.
+      for (unsigned index = 0; index < function.getNumArguments(); ++index)
+        function.setArgAttrs(index, b.getDictionaryAttr({}));
+    }
+    json::Array features;
+    for (StringRef feature : llvm::split(StringRef(targetFeatures), ','))
+      if (!feature.empty())
+        features.push_back(feature.str());
+    json::Object manifest{{"abi", 1},
+                          {"target", "cpu"},
+                          {"features", std::move(features)},
+                          {"kernels", kernels},
+                          {"entries", std::move(entries)}};
+    emitGlobal(module, llvm::formatv("{0}", json::Value(std::move(manifest))).str());
+  }
+
+  static void emitGlobal(ModuleOp module, std::string text) {
+    text.push_back('\0');
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
+    LLVM::GlobalOp::create(builder, module.getLoc(), type, /*isConstant=*/true,
+                           LLVM::Linkage::External, "buddy_manifest",
+                           builder.getStringAttr(text));
+  }
+};
+} // namespace
+} // namespace buddy
