@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#ifndef BUDDY_RUNTIME_LIBRARY_H
+#define BUDDY_RUNTIME_LIBRARY_H
+
+#include "buddy/runtime/Manifest.h"
+#include "buddy/runtime/ModelABI.h"
+
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace buddy::runtime {
+
+/// One function of a loaded module.
+struct EntryPoint {
+  const Signature *signature;
+  InvokeFunction invoke;
+  WorkspaceFunction workspace;
+};
+
+/// A compiled module (`model.so`) in this process. Opening costs one dlopen and the parsing of a
+/// few kilobytes; nothing of the module runs before its features have been checked.
+class Library {
+public:
+  /// Throws ModelError when the file is no module, is of another ABI version, or needs CPU
+  /// features that are not here.
+  explicit Library(const std::string &path);
+  ~Library();
+  Library(const Library &) = delete;
+  Library &operator=(const Library &) = delete;
+
+  const std::string &path() const { return file; }
+  /// The JSON text as the module holds it, alive as long as the library.
+  std::string_view manifestText() const { return text; }
+  const Manifest &manifest() const { return parsed; }
+
+  /// Throws ArgumentError naming the entries there are.
+  const EntryPoint &entry(std::string_view name) const;
+  bool hasEntry(std::string_view name) const { return entries.find(name) != entries.end(); }
+
+private:
+  void *symbol(const std::string &name) const;
+  void resolveEntries();
+
+  std::string file;
+  void *handle;
+  std::string_view text;
+  Manifest parsed;
+  std::map<std::string, EntryPoint, std::less<>> entries;
+};
+
+/// Threads that modules use from now on, whichever thread calls them; 0 restores OpenMP's default.
+void setThreadCount(int count);
+
+/// What setThreadCount set, or OpenMP's default.
+int threadCount();
+
+/// Makes the calling thread's OpenMP state agree with setThreadCount. Frame calls it before each
+/// invocation: OpenMP keeps the number of threads per calling thread. Costs nothing when unchanged.
+void applyThreadCount();
+
+} // namespace buddy::runtime
+
+#endif // BUDDY_RUNTIME_LIBRARY_H

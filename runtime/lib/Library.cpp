@@ -1,0 +1,63 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "buddy/runtime/Library.h"
+#include "buddy/runtime/CpuFeatures.h"
+#include "buddy/runtime/Error.h"
+
+#include <dlfcn.h>
+#include <filesystem>
+
+using namespace buddy::runtime;
+
+static void *open(const std::string &path) {
+  if (!std::filesystem::exists(path))
+    throw ModelError(path, "no such file");
+  // An absolute path: dlopen searches the system for a bare name. Now, not lazily: a missing
+  // symbol is an error here, not a crash in the middle of an answer.
+  std::string absolute = std::filesystem::absolute(path).string();
+  void *handle = dlopen(absolute.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle)
+    throw ModelError(path, std::string("cannot be loaded: ") + dlerror());
+  return handle;
+}
+
+Library::Library(const std::string &path) : file(path), handle(open(path)) {
+  try {
+    text = static_cast<const char *>(symbol(manifestSymbol));
+    parsed = parseManifest(text, file);
+    requireFeatures(parsed.features, file);
+    resolveEntries();
+  } catch (...) {
+    dlclose(handle);
+    throw;
+  }
+}
+
+Library::~Library() { dlclose(handle); }
+
+void *Library::symbol(const std::string &name) const {
+  if (void *address = dlsym(handle, name.c_str()))
+    return address;
+  throw ModelError(file, "has no symbol '" + name + "', so it is not a module compiled by Buddy");
+}
+
+void Library::resolveEntries() {
+  for (const auto &[name, signature] : parsed.entries) {
+    EntryPoint entry;
+    entry.signature = &signature;
+    entry.invoke = reinterpret_cast<InvokeFunction>(symbol(invokePrefix + name));
+    entry.workspace = reinterpret_cast<WorkspaceFunction>(symbol(workspacePrefix + name));
+    entries.emplace(name, entry);
+  }
+}
+
+const EntryPoint &Library::entry(std::string_view name) const {
+  auto found = entries.find(name);
+  if (found != entries.end())
+    return found->second;
+  std::string known;
+  for (const auto &[other, entry] : entries)
+    known += (known.empty() ? "" : ", ") + other;
+  throw ArgumentError(file + ": has no entry point '" + std::string(name) + "'; it has: " + known);
+}
