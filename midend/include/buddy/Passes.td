@@ -8,6 +8,15 @@
 
 include "mlir/Pass/PassBase.td"
 
+def DeduplicateKernelsPass : Pass<"buddy-deduplicate-kernels", "::mlir::ModuleOp"> {
+  let summary = "Keep one of all kernels that compute the same.";
+  let description = [{
+    Needs: outlined kernels (`buddy.kernel`).
+    Leaves: no two kernels of equal structure; a model's layers call the same ones.
+  }];
+  let statistics = [Statistic<"numRemoved", "removed", "kernels equal to another">];
+}
+
 def EmitEntryPointsPass : Pass<"buddy-emit-entry-points", "::mlir::ModuleOp"> {
   let summary = "Give every entry point a wrapper that takes its arguments as an array.";
   let description = [{
@@ -29,6 +38,52 @@ def EmitManifestPass : Pass<"buddy-emit-manifest", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def FormKernelsPass : Pass<"buddy-form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Outline groups of operations as private kernel functions.";
+  let description = [{
+    Needs: linalg and buddy ops on tensors in public functions, elementwise chains fused.
+    Leaves: public functions that only call kernels, reshape, and compute sizes. A kernel takes
+    its inputs, then the destinations that it returns; `buddy.tile_dims` on its root names the
+    loops that may be cut into tiles. A matmul takes its elementwise epilogue along; a softmax
+    or norm is one kernel over rows.
+    Does not touch: ops without a destination; they stay in the public function.
+  }];
+  let statistics = [Statistic<"numKernels", "kernels", "kernels before deduplication">];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def FuseElementwisePass : Pass<"buddy-fuse-elementwise"> {
+  let summary = "Fuse chains of elementwise ops, through reshapes, into one op each.";
+  let description = [{
+    Needs: linalg on tensors.
+    Leaves: chains as single linalg.generic ops of the lowest rank that the reshapes allow.
+    A producer with several users is computed again only if it is a single operation.
+    Does not touch: contractions, convolutions, other named reductions.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def HoistPreparePass : Pass<"buddy-hoist-prepare", "::mlir::ModuleOp"> {
+  let summary = "Move what depends on weights alone into the function `prepare`.";
+  let description = [{
+    Needs: arguments with `buddy.kind` and `buddy.name`; the same name is the same parameter.
+    Leaves: `prepare(parameters) -> prepared weights`, run once at load, and an argument of kind
+    `prepared` for each in the entry points. Equal computations of two entry points are one.
+    Does not touch: views, and results more than twice as large as their weights.
+  }];
+  let statistics = [Statistic<"numHoisted", "hoisted", "values prepared">];
+}
+
+def LowerCopiesPass : Pass<"buddy-lower-copies"> {
+  let summary = "Rewrite memref copies as linalg, so that they are vectorized.";
+  let description = [{
+    Needs: memrefs.
+    Leaves: no memref.copy; upstream would lower a strided one to a call of its C runtime.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
 def LowerStructuralOpsPass : Pass<"buddy-lower-structural-ops"> {
   let summary = "Rewrite concat, pad and pack as copies into slices of a buffer.";
   let description = [{
@@ -36,6 +91,34 @@ def LowerStructuralOpsPass : Pass<"buddy-lower-structural-ops"> {
     Leaves: `tensor.insert_slice`, `linalg.fill` and `linalg.transpose`, which bufferize in place.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def PackMatmulPass : Pass<"buddy-pack-matmul"> {
+  let summary = "Pack the right-hand side of matmuls into panels of the register tile.";
+  let description = [{
+    Needs: `linalg.matmul` on tensors with a zero-filled init, f32, bf16 or f16.
+    Leaves: `buddy.matmul` of the left-hand side and a `linalg.pack` of the right one. The pack
+    reads a transposed weight as it lies in memory. buddy-hoist-prepare moves packs of weights.
+    Does not touch: batched and integer matmuls.
+  }];
+  let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
+                        "Bits of a vector register; a panel is two registers of f32 wide.">,
+                 Option<"hasBf16Dot", "has-bf16-dot", "bool", /*default=*/"false",
+                        "Interleave pairs of bf16 rows for the CPU's dot product.">];
+  let dependentDialects = ["::buddy::BuddyDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
+def ParallelizeTilesPass : Pass<"buddy-parallelize-tiles", "::mlir::func::FuncOp"> {
+  let summary = "Share the tiles of a kernel among OpenMP threads.";
+  let description = [{
+    Needs: scf.forall on memrefs, without results.
+    Leaves: one parallel region with one statically scheduled loop over all tiles; stack buffers
+    of a tile are made once a thread.
+    Does not touch: a forall inside of another; it stays sequential.
+  }];
+  let dependentDialects = ["::mlir::omp::OpenMPDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::affine::AffineDialect"];
 }
 
 def PassDestinationsPass : Pass<"buddy-pass-destinations", "::mlir::ModuleOp"> {
@@ -49,6 +132,20 @@ def PassDestinationsPass : Pass<"buddy-pass-destinations", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::memref::MemRefDialect"];
 }
 
+def PlaceScratchPass : Pass<"buddy-place-scratch", "::mlir::func::FuncOp"> {
+  let summary = "Put the buffers inside of kernels on the stack where a bound is known.";
+  let description = [{
+    Needs: kernels on memrefs.
+    Leaves: a static stack buffer, cut to size, for each allocation with a bound that fits;
+    others are freed at the end of their block.
+  }];
+  let options = [Option<"stackBytes", "stack-bytes", "int64_t", /*default=*/"262144",
+                        "Largest buffer that goes on the stack.">];
+  let statistics = [Statistic<"numOnStack", "on-stack", "buffers moved to the stack">,
+                    Statistic<"numOnHeap", "on-heap", "buffers of unknown bound">];
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
 def PlanWorkspacePass : Pass<"buddy-plan-workspace", "::mlir::ModuleOp"> {
   let summary = "Place every intermediate buffer in one workspace of the caller.";
   let description = [{
@@ -59,6 +156,22 @@ def PlanWorkspacePass : Pass<"buddy-plan-workspace", "::mlir::ModuleOp"> {
   }];
   let statistics = [Statistic<"numPlanned", "planned", "buffers placed in the workspace">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
+
+def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
+  let summary = "Cut every kernel into parallel tiles and fuse its producers into them.";
+  let description = [{
+    Needs: kernels on tensors with `buddy.tile_dims` on the root.
+    Leaves: one scf.forall over tiles. A matmul is cut into blocks of rows and panels that share
+    the L2 cache; row-wise kernels into groups of whole rows.
+    Does not touch: attention (its schedule has its own loops), kernels of one tile.
+  }];
+  let options = [Option<"l2Bytes", "l2-bytes", "int64_t", /*default=*/"1048576",
+                        "Bytes of a core's L2 cache.">,
+                 Option<"tileElements", "tile-elements", "int64_t", /*default=*/"8192",
+                        "Elements of a tile of a row-wise kernel.">];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::affine::AffineDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 #endif

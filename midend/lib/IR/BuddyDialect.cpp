@@ -81,4 +81,3 @@ LogicalResult MatmulOp::verify() {
 #define GET_OP_CLASSES
 #include "buddy/IR/BuddyOps.cpp.inc"
 
-void buddy::registerDialect(DialectRegistry &registry) { registry.insert<BuddyDialect>(); }

@@ -26,21 +26,35 @@ static void cleanUp(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
-/// Linalg on tensors only; chains of elementwise ops are one op.
-static void reachSimplified(OpPassManager &pm) {
+/// Linalg on tensors only. Matmuls read packed weights, which `prepare` makes; chains of
+/// elementwise ops are one op.
+static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(tosa::createTosaToLinalgNamed());
   pm.addNestedPass<func::FuncOp>(tosa::createTosaToLinalg());
   cleanUp(pm);
+  // Before fusion: a transposed weight must not be fused into a loop over its rows.
+  pm.addNestedPass<func::FuncOp>(
+      createPackMatmulPass(PackMatmulPassOptions{options.vectorBits, options.hasBf16Dot}));
+  cleanUp(pm);
+  pm.addPass(createHoistPreparePass());
   pm.addNestedPass<func::FuncOp>(createLowerStructuralOpsPass());
-  pm.addPass(createLinalgElementwiseOpFusionPass());
+  pm.addPass(createLinalgFoldUnitExtentDimsPass());
+  pm.addNestedPass<func::FuncOp>(createFuseElementwisePass());
   cleanUp(pm);
 }
 
-static void reachKernels(OpPassManager &pm) {}
+/// Entry points are straight lists of calls, reshapes and sizes; kernels are unique.
+static void reachKernels(OpPassManager &pm) {
+  pm.addPass(createFormKernelsPass());
+  cleanUp(pm);
+  pm.addPass(createDeduplicateKernelsPass());
+}
 
-static void reachTiled(OpPassManager &pm, const CpuOptions &options) {}
-
-static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {}
+/// Every kernel is a parallel loop over tiles that fit the caches.
+static void reachTiled(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createTileKernelsPass());
+  cleanUp(pm);
+}
 
 /// No tensor is left. Entry points write into buffers of their caller; what lives
 /// between kernels lies in one workspace.
@@ -55,6 +69,15 @@ static void reachBufferized(OpPassManager &pm) {
   pm.addPass(memref::createResolveShapedTypeResultDimsPass());
   cleanUp(pm);
   pm.addPass(createPlanWorkspacePass());
+  pm.addNestedPass<func::FuncOp>(createPlaceScratchPass());
+  pm.addPass(createLowerCopiesPass());
+  cleanUp(pm);
+}
+
+/// Tiles are vector code; what no schedule takes is plain loops.
+static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
+  pm.addPass(createConvertLinalgToLoopsPass());
+  cleanUp(pm);
 }
 
 static std::string withCommas(std::string features) {
@@ -65,9 +88,9 @@ static std::string withCommas(std::string features) {
 /// LLVM dialect only.
 static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createEmitManifestPass(EmitManifestPassOptions{withCommas(options.features)}));
-  pm.addPass(createConvertLinalgToLoopsPass());
-  pm.addPass(createForallToParallelLoopPass());
-  pm.addPass(createConvertSCFToOpenMPPass());
+  pm.addNestedPass<func::FuncOp>(createParallelizeTilesPass());
+  // A forall inside of a tile runs on the tile's thread.
+  pm.addPass(createForallToForLoopPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());
@@ -83,11 +106,11 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
 void buddy::buildCpuPhase(OpPassManager &pm, Phase phase, const CpuOptions &options) {
   switch (phase) {
   case Phase::Simplified:
-    return reachSimplified(pm);
+    return reachSimplified(pm, options);
   case Phase::Kernels:
     return reachKernels(pm);
   case Phase::Tiled:
-    return reachTiled(pm, options);
+    return reachTiled(pm);
   case Phase::Bufferized:
     return reachBufferized(pm);
   case Phase::Vectorized:

@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "buddy/Passes.h"
+
+#include "KernelGroup.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+using namespace mlir;
+
+namespace buddy {
+#define GEN_PASS_DEF_FORMKERNELSPASS
+#include "buddy/Passes.h.inc"
+namespace {
+
+/// Every value that `op` or its regions use from outside of it.
+SetVector<Value> usedValues(Operation *op) {
+  SetVector<Value> values(op->operand_begin(), op->operand_end());
+  getUsedValuesDefinedAbove(op->getRegions(), values);
+  return values;
+}
+
+/// The function that a group becomes, as it is built.
+class Outliner {
+public:
+  Outliner(const KernelGroup &group, func::FuncOp host) : group(group), host(host) {}
+
+  void outline(StringRef name) {
+    for (Operation *op : group.inProgramOrder())
+      include(op);
+    addDestinations();
+    createFunction(name);
+    replaceByCall();
+  }
+
+private:
+  /// Adds `op` to the body, after what has to be cloned beside it, and notes its inputs.
+  void include(Operation *op) {
+    for (Value value : usedValues(op)) {
+      Operation *source = value.getDefiningOp();
+      if (source && (body.contains(source) || group.contains(source)))
+        continue;
+      if (source && isClonedIntoKernels(source))
+        include(source);
+      else if (!isInit(op, value))
+        inputs.insert(value);
+    }
+    body.insert(op);
+  }
+
+  bool isInit(Operation *op, Value value) const {
+    return op == group.root() &&
+           llvm::is_contained(cast<DestinationStyleOpInterface>(op).getDpsInits(), value) &&
+           !llvm::is_contained(cast<DestinationStyleOpInterface>(op).getDpsInputs(), value);
+  }
+
+  /// One destination per result. An uninitialized one is made anew for this call: two
+  /// kernels must never share it.
+  void addDestinations() {
+    OpBuilder builder(group.root());
+    for (Value init : cast<DestinationStyleOpInterface>(group.root()).getDpsInits()) {
+      Value placeholder = init;
+      if (auto fill = init.getDefiningOp<linalg::FillOp>(); fill && body.contains(fill))
+        placeholder = fill.getOutputs()[0];
+      if (auto empty = placeholder.getDefiningOp<tensor::EmptyOp>()) {
+        destinations.push_back(builder.clone(*empty)->getResult(0));
+        body.remove(empty);
+      } else {
+        destinations.push_back(placeholder);
+      }
+      placeholders.push_back(placeholder);
+    }
+  }
+
+  void createFunction(StringRef name) {
+    OpBuilder builder(host);
+    SmallVector<Value> arguments(inputs.begin(), inputs.end());
+    SmallVector<Type> types = llvm::to_vector(ValueRange(arguments).getTypes());
+    llvm::append_range(types, ValueRange(destinations).getTypes());
+    kernel = func::FuncOp::create(builder, group.root()->getLoc(), name,
+                                  builder.getFunctionType(types, group.root()->getResultTypes()));
+    kernel.setPrivate();
+    kernel->setAttr("buddy.kernel", builder.getUnitAttr());
+    Block *entry = kernel.addEntryBlock();
+    builder.setInsertionPointToStart(entry);
+    IRMapping mapping;
+    mapping.map(arguments, entry->getArguments().take_front(arguments.size()));
+    mapping.map(placeholders, entry->getArguments().take_back(destinations.size()));
+    for (unsigned index = 0; index < types.size(); ++index)
+      if (isa<TensorType>(types[index]))
+        kernel.setArgAttr(index, bufferization::BufferizationDialect::kWritableAttrName,
+                          builder.getBoolAttr(index >= arguments.size()));
+    for (Operation *op : inBlockOrder())
+      builder.clone(*op, mapping);
+    Operation *root = mapping.lookup(group.root()->getResult(0)).getDefiningOp();
+    root->setAttr("buddy.tile_dims", builder.getDenseI64ArrayAttr(group.tileDims()));
+    func::ReturnOp::create(builder, root->getLoc(), root->getResults());
+  }
+
+  SmallVector<Operation *> inBlockOrder() const {
+    SmallVector<Operation *> ops(body.begin(), body.end());
+    llvm::sort(ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+    return ops;
+  }
+
+  void replaceByCall() {
+    OpBuilder builder(group.root());
+    SmallVector<Value> operands(inputs.begin(), inputs.end());
+    llvm::append_range(operands, destinations);
+    auto call = func::CallOp::create(builder, group.root()->getLoc(), kernel, operands);
+    group.root()->replaceAllUsesWith(call.getResults());
+    for (Operation *op : llvm::reverse(group.inProgramOrder()))
+      op->erase();
+  }
+
+  const KernelGroup &group;
+  func::FuncOp host;
+  func::FuncOp kernel;
+  SetVector<Operation *> body;
+  SetVector<Value> inputs;
+  SmallVector<Value> destinations, placeholders;
+};
+
+/// A slice that leaves the kernels' world (a view or a result takes it) is copied out.
+void materializeSlices(func::FuncOp function) {
+  for (auto slice : llvm::to_vector(function.front().getOps<tensor::ExtractSliceOp>())) {
+    SmallVector<OpOperand *> uses;
+    for (OpOperand &use : slice->getUses())
+      if (!isCompute(function.front().findAncestorOpInBlock(*use.getOwner())))
+        uses.push_back(&use);
+    if (uses.empty())
+      continue;
+    OpBuilder builder(slice->getContext());
+    builder.setInsertionPointAfter(slice);
+    Location loc = slice.getLoc();
+    Value empty = tensor::EmptyOp::create(
+        builder, loc, tensor::getMixedSizes(builder, loc, slice), slice.getType().getElementType());
+    Value copy = linalg::CopyOp::create(builder, loc, slice.getResult(), empty).getResult(0);
+    for (OpOperand *use : uses)
+      use->set(copy);
+  }
+}
+
+struct FormKernelsPass : impl::FormKernelsPassBase<FormKernelsPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    unsigned number = 0;
+    for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
+      if (!function.isPublic() || function.isExternal())
+        continue;
+      materializeSlices(function);
+      KernelGroups groups(function.front());
+      for (const KernelGroup &group : groups) {
+        std::string name = (group.name() + "_" + Twine(number++)).str();
+        Outliner(group, function).outline(name);
+        ++numKernels;
+      }
+    }
+  }
+};
+} // namespace
+} // namespace buddy

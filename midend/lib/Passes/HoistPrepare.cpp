@@ -1,0 +1,195 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "buddy/Passes.h"
+
+#include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Analysis/TopologicalSortUtils.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Dominance.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/CSE.h"
+
+using namespace mlir;
+
+namespace buddy {
+#define GEN_PASS_DEF_HOISTPREPAREPASS
+#include "buddy/Passes.h.inc"
+namespace {
+
+/// Metadata only: hoisting it would make a copy of the weight for nothing.
+bool isView(Operation *op) {
+  return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op);
+}
+
+/// Extents that the compiler knows, so that the result is no larger than twice what
+/// it is made from (padding may add a little; a broadcast would add a lot).
+bool isCompact(Operation *op) {
+  int64_t in = 0;
+  for (Type type : op->getOperandTypes())
+    if (auto shaped = dyn_cast<RankedTensorType>(type); shaped && shaped.hasStaticShape())
+      in = std::max(in, shaped.getNumElements());
+  auto out = dyn_cast<RankedTensorType>(op->getResult(0).getType());
+  return out && out.hasStaticShape() && out.getNumElements() <= 2 * in + 1024;
+}
+
+/// The values of an entry that depend on parameters alone.
+struct Weights {
+  DenseSet<Value> derived;
+
+  explicit Weights(func::FuncOp function) {
+    for (BlockArgument argument : function.getArguments())
+      if (auto kind =
+              function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "buddy.kind"))
+        if (kind == "parameter")
+          derived.insert(argument);
+    for (Operation &op : function.front().without_terminator())
+      if (dependsOnWeightsAlone(op))
+        derived.insert(op.result_begin(), op.result_end());
+  }
+
+  bool dependsOnWeightsAlone(Operation &op) const {
+    bool any = false;
+    if (op.getNumResults() != 1 || !isPure(&op))
+      return false;
+    for (Value operand : op.getOperands()) {
+      Operation *source = operand.getDefiningOp();
+      if (derived.contains(operand))
+        any = true;
+      else if (!source || !(source->hasTrait<OpTrait::ConstantLike>() ||
+                            isa<tensor::EmptyOp>(source)) ||
+               source->getNumOperands() != 0)
+        return false;
+    }
+    return any && (isView(&op) || isCompact(&op));
+  }
+
+  /// Worth preparing: computed from weights, and used by what is not.
+  bool isFrontier(Operation &op) const {
+    if (isView(&op) || op.getNumResults() != 1 || !derived.contains(op.getResult(0)))
+      return false;
+    return llvm::any_of(op.getUsers(), [&](Operation *user) {
+      while (user->getNumResults() == 1 && derived.contains(user->getResult(0)) &&
+             isView(user) && user->hasOneUse())
+        user = *user->getUsers().begin();
+      return user->getNumResults() != 1 || !derived.contains(user->getResult(0));
+    });
+  }
+};
+
+/// The function `prepare`, as it grows.
+class Prepare {
+public:
+  explicit Prepare(ModuleOp module) : module(module) {}
+
+  /// Clones the computation of `value`; returns its position among the results.
+  void add(func::FuncOp from, Value value) {
+    if (!function)
+      create();
+    SetVector<Operation *> slice;
+    BackwardSliceOptions options;
+    options.inclusive = true;
+    (void)getBackwardSlice(value, &slice, options);
+    slice = topologicalSort(slice);
+    IRMapping mapping;
+    OpBuilder builder(function.front().getTerminator());
+    for (Operation *op : slice) {
+      for (Value operand : op->getOperands())
+        if (auto argument = dyn_cast<BlockArgument>(operand))
+          mapping.map(argument, parameter(from, argument));
+      builder.clone(*op, mapping);
+    }
+    auto terminator = cast<func::ReturnOp>(function.front().getTerminator());
+    terminator->insertOperands(terminator->getNumOperands(), mapping.lookup(value));
+  }
+
+  /// Merges equal computations; returns, per result added, the number of its buffer.
+  SmallVector<unsigned> finish() {
+    IRRewriter rewriter(module.getContext());
+    DominanceInfo dominance(function);
+    eliminateCommonSubExpressions(rewriter, dominance, function);
+    auto terminator = cast<func::ReturnOp>(function.front().getTerminator());
+    SmallVector<unsigned> numbers;
+    SetVector<Value> unique;
+    for (Value value : terminator.getOperands()) {
+      unique.insert(value);
+      numbers.push_back(std::distance(unique.begin(), llvm::find(unique, value)));
+    }
+    terminator->setOperands(unique.getArrayRef());
+    SmallVector<Type> results(terminator->getOperandTypes());
+    function.setType(FunctionType::get(module.getContext(), function.getArgumentTypes(), results));
+    for (unsigned index = 0; index < unique.size(); ++index)
+      function.setResultAttrs(index, describe(index).getValue());
+    return numbers;
+  }
+
+  DictionaryAttr describe(unsigned number) {
+    Builder b(module.getContext());
+    return b.getDictionaryAttr(
+        {b.getNamedAttr("buddy.kind", b.getStringAttr("prepared")),
+         b.getNamedAttr("buddy.name", b.getStringAttr("prepared." + Twine(number)))});
+  }
+
+private:
+  void create() {
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    function = func::FuncOp::create(builder, module.getLoc(), "prepare",
+                                    builder.getFunctionType({}, {}));
+    builder.setInsertionPointToEnd(function.addEntryBlock());
+    func::ReturnOp::create(builder, module.getLoc());
+  }
+
+  /// The argument of `prepare` for a parameter, found by its name.
+  Value parameter(func::FuncOp from, BlockArgument argument) {
+    auto name = from.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "buddy.name");
+    auto [place, isNew] = parameters.try_emplace(name, function.getNumArguments());
+    if (isNew)
+      (void)function.insertArgument(function.getNumArguments(), argument.getType(),
+                                    from.getArgAttrDict(argument.getArgNumber()),
+                                    argument.getLoc());
+    return function.getArgument(place->second);
+  }
+
+  ModuleOp module;
+  func::FuncOp function;
+  DenseMap<StringAttr, unsigned> parameters;
+};
+
+struct HoistPreparePass : impl::HoistPreparePassBase<HoistPreparePass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    Prepare prepare(getOperation());
+    SmallVector<std::pair<func::FuncOp, Value>> hoisted;
+    for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
+      if (!function.isPublic() || function.isExternal())
+        continue;
+      Weights weights(function);
+      for (Operation &op : function.front().without_terminator())
+        if (weights.isFrontier(op))
+          hoisted.emplace_back(function, op.getResult(0));
+    }
+    if (hoisted.empty())
+      return;
+    for (auto [function, value] : hoisted)
+      prepare.add(function, value);
+    replace(hoisted, prepare);
+  }
+
+  void replace(ArrayRef<std::pair<func::FuncOp, Value>> hoisted, Prepare &prepare) {
+    DenseMap<std::pair<Operation *, unsigned>, unsigned> positions;
+    for (auto [entry, number] : llvm::zip(hoisted, prepare.finish())) {
+      auto [function, value] = entry;
+      auto [place, isNew] = positions.try_emplace({function, number}, function.getNumArguments());
+      if (isNew)
+        (void)function.insertArgument(function.getNumArguments(), value.getType(),
+                                      prepare.describe(number), value.getLoc());
+      value.replaceAllUsesWith(function.getArgument(place->second));
+      ++numHoisted;
+    }
+  }
+};
+} // namespace
+} // namespace buddy

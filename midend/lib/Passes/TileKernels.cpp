@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "buddy/IR/BuddyDialect.h"
+#include "buddy/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/TileUsingInterface.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+
+namespace buddy {
+#define GEN_PASS_DEF_TILEKERNELSPASS
+#include "buddy/Passes.h.inc"
+namespace {
+
+/// Stands for an extent that is not known: a sequence length, a batch.
+constexpr int64_t kTypicalExtent = 256;
+
+SmallVector<int64_t> loopExtents(Operation *root) {
+  if (auto linalgOp = dyn_cast<linalg::LinalgOp>(root)) {
+    SmallVector<int64_t> extents = linalgOp.getStaticLoopRanges();
+    for (int64_t &extent : extents)
+      if (ShapedType::isDynamic(extent))
+        extent = kTypicalExtent;
+    return extents;
+  }
+  SmallVector<int64_t> extents(cast<ShapedType>(root->getResult(0).getType()).getShape());
+  for (int64_t &extent : extents)
+    if (ShapedType::isDynamic(extent))
+      extent = kTypicalExtent;
+  return extents;
+}
+
+/// Rows that keep a tile of the left-hand side in L1 or L2 and enough panels that every
+/// thread gets several tiles; panels of the right-hand side that stay in half of L2.
+SmallVector<int64_t> matmulTiles(MatmulOp matmul, int64_t l2Bytes) {
+  auto rhs = cast<ShapedType>(matmul.getRhs().getType());
+  int64_t width = rhs.getDimSize(2);
+  int64_t panels = rhs.isDynamicDim(0) ? kTypicalExtent / width : rhs.getDimSize(0);
+  int64_t depth = rhs.isDynamicDim(1) ? kTypicalExtent : rhs.getDimSize(1) * rhs.getDimSize(3);
+  int64_t panelBytes = depth * width * rhs.getElementTypeBitWidth() / 8;
+  int64_t fitting = std::max<int64_t>(1, l2Bytes / 2 / panelBytes);
+  int64_t sharing = std::max<int64_t>(1, panels / 16);
+  // A multiple of every register tile's height up to 12 rows.
+  constexpr int64_t rows = 96;
+  return {rows, width * std::min(fitting, sharing)};
+}
+
+/// Cuts `dims`, outermost first, so that a tile has about `budget` elements.
+SmallVector<int64_t> rowTiles(Operation *root, ArrayRef<int64_t> dims, int64_t budget) {
+  SmallVector<int64_t> extents = loopExtents(root);
+  SmallVector<int64_t> tiles(extents.size(), 0);
+  int64_t elements = 1;
+  for (int64_t loop = extents.size() - 1; loop >= 0; --loop) {
+    if (!llvm::is_contained(dims, loop)) {
+      elements *= extents[loop];
+      continue;
+    }
+    int64_t rest = std::max<int64_t>(1, budget / std::max<int64_t>(1, elements));
+    tiles[loop] = std::min(rest, std::max<int64_t>(1, extents[loop]));
+    elements *= tiles[loop];
+  }
+  return tiles;
+}
+
+/// The matmul that `root` is an epilogue of, or root itself.
+MatmulOp findMatmul(func::FuncOp kernel) {
+  MatmulOp found;
+  kernel.walk([&](MatmulOp op) { found = op; });
+  return found;
+}
+
+struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    func::FuncOp kernel = getOperation();
+    if (!kernel->hasAttr("buddy.kernel"))
+      return;
+    Operation *root = kernel.front().getTerminator()->getOperand(0).getDefiningOp();
+    auto dims = root->getAttrOfType<DenseI64ArrayAttr>("buddy.tile_dims");
+    auto tileable = dyn_cast<TilingInterface>(root);
+    if (!dims || dims.empty() || !tileable)
+      return;
+    SmallVector<int64_t> tiles;
+    if (MatmulOp matmul = findMatmul(kernel))
+      tiles = matmulTiles(matmul, l2Bytes);
+    else
+      tiles = rowTiles(root, dims.asArrayRef(), tileElements);
+    if (failed(tileAndFuse(tileable, tiles))) {
+      root->emitOpError("cannot be tiled");
+      return signalPassFailure();
+    }
+  }
+
+  static LogicalResult tileAndFuse(TilingInterface root, ArrayRef<int64_t> tiles) {
+    IRRewriter rewriter(root->getContext());
+    rewriter.setInsertionPoint(root);
+    SmallVector<OpFoldResult> sizes = getAsIndexOpFoldResult(root->getContext(), tiles);
+    scf::SCFTilingOptions tiling;
+    tiling.setTileSizes(sizes).setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
+    scf::SCFTileAndFuseOptions options;
+    options.setTilingOptions(tiling);
+    FailureOr<scf::SCFTileAndFuseResult> result =
+        scf::tileConsumerAndFuseProducersUsingSCF(rewriter, root, options);
+    if (failed(result))
+      return failure();
+    for (auto [from, to] : result->replacements)
+      rewriter.replaceAllUsesWith(from, to);
+    return success();
+  }
+};
+} // namespace
+} // namespace buddy
