@@ -10,9 +10,11 @@ are traced once and repeated (repeat.py), so that the time does not grow with th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import sympy
 import torch
 from torch import nn
 from torch.fx import GraphModule, Node
@@ -40,10 +42,14 @@ class GraphArgument:
 
 @dataclass(frozen=True)
 class CapturedGraph:
-    """``graph_module`` has one placeholder per entry of ``arguments`` and one output, the logits."""
+    """``graph_module`` has one placeholder per entry of ``arguments`` and one output, the logits.
+
+    ``length`` is the symbol of the sequence length.
+    """
 
     graph_module: GraphModule
     arguments: tuple[GraphArgument, ...]
+    length: sympy.Symbol
 
 
 class CachedForward(nn.Module):
@@ -113,6 +119,8 @@ def _trace(model: nn.Module, max_seq_len: int) -> CapturedGraph:
     try:
         with torch.no_grad():
             compiled(input_ids, position, keys, values)
+    except torch._dynamo.exc.Unsupported as error:
+        raise _refusal(model, str(error)) from error
     finally:
         torch._dynamo.reset()
     known = {id(tensor): GraphArgument(name, "parameter") for name, tensor in names}
@@ -122,6 +130,14 @@ def _trace(model: nn.Module, max_seq_len: int) -> CapturedGraph:
         known[id(keys[i])] = GraphArgument(f"k_cache.{i}", "input", mutable=True)
         known[id(values[i])] = GraphArgument(f"v_cache.{i}", "input", mutable=True)
     return tracer.finish(known)
+
+
+def _refusal(model: nn.Module, message: str) -> ModelError:
+    """Dynamo's error as ours; a ModelError raised while tracing is quoted in its message."""
+    ours = re.search(r"raised exception ModelError\((['\"])(.*)\1\)", message)
+    if ours:
+        return ModelError(ours[2])
+    return ModelError(f"{type(model).__name__} cannot be captured as one graph: {message}")
 
 
 def _tensor_names(model: nn.Module) -> list[tuple[str, torch.Tensor]]:
@@ -163,11 +179,13 @@ class _Tracer:
         placeholders = [node for node in graph_module.graph.nodes if node.op == "placeholder"]
         if len(placeholders) != len(self.inputs):
             raise ModelError("the model changes its inputs in a way the capture cannot follow")
-        arguments = []
-        for node, value in zip(placeholders, self.inputs, strict=True):
-            arguments.append(_describe(node, value, known))
+        pairs = list(zip(placeholders, self.inputs, strict=True))
+        symbols = [node.meta["val"].node.expr for node, value in pairs if isinstance(value, int)]
+        if len(symbols) != 1:
+            raise ModelError(f"the graph depends on {len(symbols)} sizes, not on the length alone")
+        arguments = tuple(_describe(node, value, known) for node, value in pairs)
         _move_to_cpu(graph_module)
-        return CapturedGraph(graph_module, tuple(arguments))
+        return CapturedGraph(graph_module, arguments, symbols[0])
 
 
 def _describe(node: Node, value, known: dict[int, GraphArgument]) -> GraphArgument:
