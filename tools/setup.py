@@ -137,13 +137,14 @@ def pypi_toolchain() -> dict[str, str]:
     """CMake definitions that point at the toolchain inside .venv."""
     paths = output_of([str(VENV_PYTHON), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
     packages = Path(paths.strip())
-    openmp = VENV / "lib" / "libiomp5.so"
+    mlir, llvm, openmp = packages / "mlir/lib", packages / "llvm/lib", VENV / "lib/libiomp5.so"
     definitions = {
-        "MLIR_DIR": packages / "mlir" / "lib" / "cmake" / "mlir",
-        "LLVM_DIR": packages / "llvm" / "lib" / "cmake" / "llvm",
+        "MLIR_DIR": mlir / "cmake/mlir",
+        "LLVM_DIR": llvm / "cmake/llvm",
         "BUDDY_OPENMP_LIBRARY": openmp,
         "BUDDY_OPENMP": openmp,
-        "CMAKE_PREFIX_PATH": VENV,
+        "CMAKE_PREFIX_PATH": f"{VENV};{packages / 'nlohmann_json'}",
+        "CMAKE_INSTALL_RPATH": f"{mlir};{llvm};{openmp.parent}",
     }
     return {name: str(path) for name, path in definitions.items()}
 
