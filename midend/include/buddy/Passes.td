@@ -174,4 +174,31 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def VectorizeMatmulPass
+    : InterfacePass<"buddy-vectorize-matmul", "::mlir::FunctionOpInterface"> {
+  let summary = "Rewrite buddy.matmul on memrefs as register-tiled vector loops.";
+  let description = [{
+    Needs: lhs and init with unit innermost stride, rhs packed and contiguous within a step.
+    Leaves: scf + vector + memref; sums are carried through the loop over K in registers,
+    the last partial panel is stored under a mask. M, N and K may be dynamic; with few rows
+    several steps of K go at once, so that a matrix-vector product runs at read bandwidth.
+    Does not touch: integer products and strided operands; each is a missed remark.
+
+    bf16 panels of pairs use `vdpbf16ps` where the target has it; every other narrow float
+    is widened to f32 and multiplied there.
+  }];
+  let options = [
+    Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
+           "Width of a vector register in bits.">,
+    Option<"tileRows", "tile-rows", "int64_t", /*default=*/"0",
+           "Rows of the register tile; 0 fills three quarters of the registers.">,
+    Option<"hasBF16Dot", "has-bf16-dot", "bool", /*default=*/"false",
+           "The target has AVX512_BF16 (at vector-bits below 512: with AVX512VL).">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
 #endif

@@ -76,6 +76,10 @@ static void reachBufferized(OpPassManager &pm) {
 
 /// Tiles are vector code; what no schedule takes is plain loops.
 static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
+  VectorizeMatmulPassOptions matmul;
+  matmul.vectorBits = options.vectorBits;
+  matmul.hasBF16Dot = options.hasBf16Dot;
+  pm.addNestedPass<func::FuncOp>(createVectorizeMatmulPass(matmul));
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
 }
@@ -95,6 +99,8 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createConvertOpenMPToLLVMPass());
+  // libm has no rsqrt, and the CPU's own is an estimate.
+  pm.addPass(math::createMathExpandOpsPass(math::MathExpandOpsPassOptions{{"rsqrt"}}));
   pm.addPass(createConvertMathToLibmPass());
   pm.addPass(arith::createArithExpandOpsPass());
   pm.addPass(createConvertToLLVMPass());

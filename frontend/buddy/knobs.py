@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Every environment variable that Buddy reads, in one place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_dir() -> Path:
+    """BUDDY_CACHE_DIR: where compiled modules are kept (default ~/.cache/buddy)."""
+    value = os.environ.get("BUDDY_CACHE_DIR")
+    if value:
+        return Path(value)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "buddy"
+
+
+def dump_dir() -> Path | None:
+    """BUDDY_DUMP: directory that receives every stage of each compile as a numbered file."""
+    value = os.environ.get("BUDDY_DUMP")
+    return Path(value) if value else None
+
+
+def tools_dir() -> Path | None:
+    """BUDDY_TOOLS_DIR: where buddy-compile and its siblings are, before the usual places."""
+    value = os.environ.get("BUDDY_TOOLS_DIR")
+    return Path(value) if value else None
+
+
+def num_threads() -> int:
+    """BUDDY_NUM_THREADS: threads of compiled kernels; 0 (default) leaves it to OpenMP."""
+    return int(os.environ.get("BUDDY_NUM_THREADS", "0"))

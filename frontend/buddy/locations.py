@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Where in the user's program a node of a graph comes from."""
+
+from __future__ import annotations
+
+import re
+
+from mlir import ir
+from torch import fx
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
+
+
+def _frame(node: fx.Node) -> tuple[str, int, str] | None:
+    """The user's innermost line that made the node: file, line, function."""
+    frames = _FRAME.findall(node.meta.get("stack_trace") or "")
+    if not frames:
+        return None
+    file, line, function = frames[-1]
+    return file, int(line), function
+
+
+def where(node: fx.Node) -> str:
+    """`model.py:118 in forward`."""
+    frame = _frame(node)
+    return f"{frame[0]}:{frame[1]} in {frame[2]}" if frame else f"node {node.name}"
+
+
+def location_of(node: fx.Node) -> ir.Location:
+    """The node's name at its line of the user's program."""
+    frame = _frame(node)
+    child = ir.Location.file(frame[0], frame[1], 0) if frame else None
+    return ir.Location.name(node.name, child)

@@ -1,0 +1,164 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Convolutions as linalg's named ones; 1-D ones are 2-D ones of height 1."""
+
+from __future__ import annotations
+
+import torch
+from mlir import ir
+from mlir.dialects import linalg
+
+from ..types import TensorSpec, compute_dtype
+from . import scalar as s
+from .emitter import Emitter
+from .registry import Unsupported, lowers
+
+aten = torch.ops.aten
+
+
+@lowers(aten.convolution.default)
+def convolution(
+    e: Emitter,
+    x,
+    weight,
+    bias,
+    stride,
+    padding,
+    dilation,
+    transposed,
+    output_padding,
+    groups,
+):
+    """x [N, C, ...] with weight [F, C/groups, ...] (transposed: [C, F/groups, ...])."""
+    out = e.out
+    if 0 in out.shape or 0 in e.shape(x):
+        return _bias_alone(e, out, bias)
+    spatial = e.rank(x) - 2
+    stride, padding, dilation = (_per_dim(v, spatial) for v in (stride, padding, dilation))
+    if transposed:
+        if groups != 1:
+            raise Unsupported("a transposed convolution with groups")
+        weight = _flipped(e, weight)
+        x = _dilated(e, x, stride, padding, dilation, e.shape(weight)[2:], output_padding)
+        stride, padding = [1] * spatial, [0] * spatial
+    x = e.pad(x, [0, 0, *padding], [0, 0, *padding], 0)
+    result = _convolve(e, x, weight, out, stride, dilation, groups)
+    if bias is None:
+        return e.cast(result, out.dtype)
+    channel = (e.shape(bias)[0], *[1] * spatial)
+    return e.pointwise(s.add, result, e.reshape(bias, channel), out=out)
+
+
+def _per_dim(values, spatial: int) -> list[int]:
+    """One number per spatial dimension; a single one stands for all."""
+    values = list(values)
+    return values * spatial if len(values) == 1 else values
+
+
+def _bias_alone(e: Emitter, out: TensorSpec, bias):
+    zeros = e.full(out, 0)
+    if bias is None or 0 in out.shape:
+        return zeros
+    return e.pointwise(s.add, zeros, e.reshape(bias, (e.shape(bias)[0], *[1] * (out.rank - 2))))
+
+
+def _convolve(e: Emitter, x, weight, out: TensorSpec, stride, dilation, groups):
+    """The padded input under the kernel, in the compute dtype, without bias."""
+    spatial = out.rank - 2
+    wide = out.with_dtype(compute_dtype(out.dtype))
+    if spatial == 1:
+        flat = TensorSpec((*out.shape[:2], 1, out.shape[2]), out.dtype)
+        x, weight = _with_height(e, x), _with_height(e, weight)
+        result = _convolve(e, x, weight, flat, [1, *stride], [1, *dilation], groups)
+        return e.reshape(result, out.shape)
+    if groups != 1:
+        return _convolve_groups(e, x, weight, wide, stride, dilation, groups)
+    if spatial == 2:
+        return _named(e, linalg.Conv2DNchwFchwOp, x, weight, wide, stride, dilation)
+    return _generic(e, x, weight, wide, stride, dilation)
+
+
+def _with_height(e: Emitter, x):
+    shape = e.shape(x)
+    return e.reshape(x, (*shape[:2], 1, shape[2]))
+
+
+def _named(e: Emitter, op, x, weight, spec: TensorSpec, stride, dilation):
+    """A named 2-D convolution into zeros."""
+    attributes = {
+        "strides": _int64_elements(stride),
+        "dilations": _int64_elements(dilation),
+    }
+    start = e.full(spec, 0)
+    made = op([start.type], [x, weight], [start], **attributes)
+    linalg.fill_builtin_region(made.operation)
+    return e.track(made.results[0], spec)
+
+
+def _int64_elements(values) -> ir.Attribute:
+    kind = ir.RankedTensorType.get([len(values)], ir.IntegerType.get_signless(64))
+    element = ir.IntegerType.get_signless(64)
+    return ir.DenseElementsAttr.get([ir.IntegerAttr.get(element, v) for v in values], kind)
+
+
+def _convolve_groups(e: Emitter, x, weight, spec: TensorSpec, stride, dilation, groups):
+    """Channels as (group, channel of the group): [N,G,C/G,H,W] with [G,F/G,C/G,KH,KW]."""
+    if spec.rank != 4:
+        raise Unsupported("a 3-D convolution with groups")
+    x = e.reshape(x, _grouped(e.shape(x), 1, groups))
+    weight = e.reshape(weight, _grouped(e.shape(weight), 0, groups))
+    wide = spec.with_shape(_grouped(spec.shape, 1, groups))
+    result = _named(e, linalg.Conv2DNgchwGfchwOp, x, weight, wide, stride, dilation)
+    return e.reshape(result, spec.shape)
+
+
+def _grouped(shape, dim: int, groups: int) -> tuple:
+    """`shape` with dimension `dim` split into (groups, rest)."""
+    return (*shape[:dim], groups, shape[dim] // groups, *shape[dim + 1 :])
+
+
+def _generic(e: Emitter, x, weight, spec: TensorSpec, stride, dilation):
+    """Any number of spatial dimensions: out[n,f,o] += x[n,c,o·stride+k·dilation] · w[f,c,k]."""
+    spatial, rank = spec.rank - 2, spec.rank
+    loops = [ir.AffineDimExpr.get(i) for i in range(rank + 1 + spatial)]
+    position = [
+        loops[2 + i] * stride[i] + loops[rank + 1 + i] * dilation[i] for i in range(spatial)
+    ]
+    maps = [
+        ir.AffineMap.get(len(loops), 0, [loops[0], loops[rank], *position]),
+        ir.AffineMap.get(len(loops), 0, [loops[1], *loops[rank:]]),
+        ir.AffineMap.get(len(loops), 0, loops[:rank]),
+    ]
+    narrow, wide = e.dtype(x), spec.dtype
+
+    def body(a, b, total):
+        return s.add(total, s.mul(s.cast(a, narrow, wide), s.cast(b, narrow, wide)))
+
+    return e.generic([x, weight], [e.full(spec, 0)], maps, rank, 1 + spatial, body)[0]
+
+
+def _flipped(e: Emitter, weight):
+    """[C, F, k...] as the kernel of the equivalent convolution: [F, C, k...] reversed."""
+    from .shape import flip
+
+    outs, e.out = e.out, e.spec(weight)
+    reverse = flip(e, weight, list(range(2, e.rank(weight))))
+    e.out = outs
+    return e.transpose(reverse, [1, 0, *range(2, e.rank(weight))])
+
+
+def _dilated(e: Emitter, x, stride, padding, dilation, kernel, output_padding):
+    """x with stride − 1 zeros between elements and the border a transposed kernel needs."""
+    shape, spatial = e.shape(x), e.rank(x) - 2
+    if not all(isinstance(d, int) for d in shape[2:]):
+        raise Unsupported("a transposed convolution of a dynamic size")
+    output_padding = _per_dim(output_padding, spatial)
+    border = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding)]
+    if any(b < 0 for b in border):
+        raise Unsupported("a transposed convolution with more padding than kernel")
+    sizes = [
+        (d - 1) * s_ + 1 + 2 * b + o
+        for d, s_, b, o in zip(shape[2:], stride, border, output_padding)
+    ]
+    zeros = e.full(TensorSpec((*shape[:2], *sizes), e.dtype(x)), 0)
+    return e.insert(x, zeros, [0, 0, *border], [1, 1, *stride])

@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Softmax and the normalizations that are worth more than their decomposition."""
+
+from __future__ import annotations
+
+import math as pymath
+
+import torch
+from mlir.dialects import arith, math
+
+from ..types import TensorSpec, compute_dtype, product
+from . import scalar as s
+from .emitter import Emitter
+from .reduction import fold, sum_of
+from .registry import lowers
+
+aten = torch.ops.aten
+
+
+def _shifted(e: Emitter, x, dim: int):
+    """x − max(x) along dim in the compute dtype, and the shape of what is kept."""
+    wide, shape = compute_dtype(e.dtype(x)), e.shape(x)
+    kept = tuple(1 if i == dim else d for i, d in enumerate(shape))
+    e.out = TensorSpec(kept, wide)
+    peak = fold(e, x, [dim], s.maximum, -pymath.inf, wide)
+    return e.pointwise(arith.subf, x, peak, out=TensorSpec(shape, wide))
+
+
+@lowers(aten._softmax.default)
+def softmax(e: Emitter, x, dim, half_to_float):
+    """exp(x − max) ÷ Σ exp(x − max)"""
+    if e.is_empty(e.out):
+        return e.empty(e.out)
+    out, (x, dim) = e.out, _at_least_1d(e, x, dim)
+    exponentials = e.pointwise(math.exp, y := _shifted(e, x, dim), out=e.spec(y))
+    total = sum_of(e, exponentials, [dim])
+    result = e.pointwise(
+        arith.divf, exponentials, total, out=TensorSpec(e.shape(x), out.dtype), dtype=e.dtype(y)
+    )
+    return e.reshape(result, out.shape)
+
+
+@lowers(aten._log_softmax.default)
+def log_softmax(e: Emitter, x, dim, half_to_float):
+    """x − max − log Σ exp(x − max)"""
+    if e.is_empty(e.out):
+        return e.empty(e.out)
+    out, (x, dim) = e.out, _at_least_1d(e, x, dim)
+    shifted = _shifted(e, x, dim)
+    exponentials = e.pointwise(math.exp, shifted, out=e.spec(shifted))
+    total = sum_of(e, exponentials, [dim])
+    result = e.pointwise(
+        lambda v, t: arith.subf(v, math.log(t)),
+        shifted,
+        total,
+        out=TensorSpec(e.shape(x), out.dtype),
+        dtype=e.dtype(shifted),
+    )
+    return e.reshape(result, out.shape)
+
+
+def _at_least_1d(e: Emitter, x, dim: int):
+    if e.rank(x) == 0:
+        return e.reshape(x, (1,)), 0
+    return x, dim % e.rank(x)
+
+
+@lowers(aten.native_layer_norm.default)
+def native_layer_norm(e: Emitter, x, normalized_shape, weight, bias, eps):
+    """(x − mean) · rsqrt(var + eps) · weight + bias over the last dimensions; mean, rsqrt."""
+    out, mean_spec, _ = e.out
+    rank = e.rank(x)
+    dims = list(range(rank - len(normalized_shape), rank))
+    centered, scale, mean = _moments(e, x, dims, eps)
+    affine = [p for p in (weight, bias) if p is not None]
+
+    def body(distance, factor, *parameters):
+        result = arith.mulf(distance, factor)
+        given = iter(parameters)
+        if weight is not None:
+            result = arith.mulf(result, next(given))
+        return arith.addf(result, next(given)) if bias is not None else result
+
+    result = e.pointwise(body, centered, scale, *affine, out=out)
+    return result, e.cast(mean, mean_spec.dtype), e.cast(scale, mean_spec.dtype)
+
+
+def _moments(e: Emitter, x, dims, eps):
+    """x − mean, rsqrt(var + eps) and mean over dims, in the compute dtype, dims kept as 1."""
+    wide, shape = compute_dtype(e.dtype(x)), e.shape(x)
+    kept = TensorSpec(tuple(1 if i in dims else d for i, d in enumerate(shape)), wide)
+    full = TensorSpec(shape, wide)
+    count = product([shape[d] for d in dims])
+    outs, e.out = e.out, kept
+    mean = e.pointwise(arith.divf, sum_of(e, x, dims), count)
+    centered = e.pointwise(arith.subf, x, mean, out=full)
+    squares = e.pointwise(lambda v: arith.mulf(v, v), centered, out=full)
+    variance = sum_of(e, squares, dims)
+
+    def inverse(total, n):
+        spread = arith.addf(arith.divf(total, n), s.like(eps, total))
+        return arith.divf(s.like(1, total), math.sqrt(spread))
+
+    scale = e.pointwise(inverse, variance, count)
+    e.out = outs
+    return centered, scale, mean
+
+
+@lowers(aten.native_group_norm.default)
+def native_group_norm(e: Emitter, x, weight, bias, N, C, HxW, group, eps):  # noqa: N803
+    """Normalize each of `group` groups of channels: x [N, C, ...] as [N, group, rest]."""
+    out, mean_spec, _ = e.out
+    grouped = e.reshape(x, (N, group, _rest(e, x, C, group)))
+    centered, scale, mean = _moments(e, grouped, [2], eps)
+    wide = e.spec(centered)
+    normal = e.pointwise(arith.mulf, centered, scale, out=wide)
+    result = e.reshape(normal, e.shape(x))
+    channel = (C, *[1] * (e.rank(x) - 2))
+    for combine, parameter in ((arith.mulf, weight), (arith.addf, bias)):
+        if parameter is not None:
+            spec = TensorSpec(e.shape(x), wide.dtype)
+            result = e.pointwise(combine, result, e.reshape(parameter, channel), out=spec)
+    moments = (e.reshape(e.cast(m, mean_spec.dtype), mean_spec.shape) for m in (mean, scale))
+    return e.cast(result, out.dtype), *moments
+
+
+def _rest(e: Emitter, x, channels, groups):
+    return product([channels // groups, *e.shape(x)[2:]])
+
+
+@lowers(aten._native_batch_norm_legit_no_training.default)
+def batch_norm(e: Emitter, x, weight, bias, running_mean, running_var, momentum, eps):
+    """(x − mean) · rsqrt(var + eps) · weight + bias per channel, x [N, C, ...]."""
+    out = e.out[0]
+    channel = (e.shape(x)[1], *[1] * (e.rank(x) - 2))
+    given = [running_mean, running_var, weight, bias]
+    parameters = [e.reshape(p, channel) for p in given if p is not None]
+
+    def body(v, mean, variance, *affine):
+        scale = arith.divf(
+            s.like(1, v), math.sqrt(arith.addf(variance, s.like(eps, variance)))
+        )
+        rest = iter(affine)
+        if weight is not None:
+            scale = arith.mulf(scale, next(rest))
+        result = arith.mulf(arith.subf(v, mean), scale)
+        return arith.addf(result, next(rest)) if bias is not None else result
+
+    result = e.pointwise(body, x, *parameters, out=out)
+    return result, *(e.empty(spec) for spec in e.out[1:])

@@ -1,0 +1,280 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Reductions: sums, means, extrema, their positions, and running sums."""
+
+from __future__ import annotations
+
+import math as pymath
+
+import torch
+from mlir import ir
+from mlir.dialects import arith, math
+
+from ..types import TensorSpec, compute_dtype, is_float, product
+from . import scalar as s
+from .emitter import Emitter
+from .registry import lowers
+
+aten = torch.ops.aten
+
+
+def dims_of(e: Emitter, x, dims) -> list[int]:
+    """Which dimensions to reduce; none named means all of them."""
+    rank = e.rank(x)
+    if dims is None or (isinstance(dims, (list, tuple)) and not dims):
+        return list(range(rank))
+    if isinstance(dims, int):
+        dims = [dims]
+    return sorted({d % rank for d in dims}) if rank else []
+
+
+def fold(e: Emitter, x, dims, combine, start, dtype: torch.dtype):
+    """x reduced with `combine` over dims, in `dtype`; the shape is e.out's, the dtype is not."""
+    source = e.dtype(x)
+
+    def body(element, accumulator):
+        return combine(accumulator, s.cast(element, source, dtype))
+
+    reduced = e.reduce(x, dims, body, [(start, dtype)])[0]
+    return e.reshape(reduced, e.out.shape)
+
+
+def sum_of(e: Emitter, x, dims):
+    """Sum over dims in the compute dtype of the result."""
+    return fold(e, x, dims, s.add, 0, compute_dtype(e.out.dtype))
+
+
+@lowers(aten.sum.default)
+def sum_all(e: Emitter, x, *, dtype=None):
+    return e.cast(sum_of(e, x, dims_of(e, x, None)), e.out.dtype)
+
+
+@lowers(aten.sum.dim_IntList)
+def sum_dim(e: Emitter, x, dim, keepdim=False, *, dtype=None):
+    return e.cast(sum_of(e, x, dims_of(e, x, dim)), e.out.dtype)
+
+
+@lowers(aten.mean.default)
+def mean_all(e: Emitter, x, *, dtype=None):
+    return _mean(e, x, dims_of(e, x, None))
+
+
+@lowers(aten.mean.dim)
+def mean_dim(e: Emitter, x, dim, keepdim=False, *, dtype=None):
+    return _mean(e, x, dims_of(e, x, dim))
+
+
+def _mean(e: Emitter, x, dims):
+    count = product([e.shape(x)[d] for d in dims])
+    return e.pointwise(arith.divf, sum_of(e, x, dims), count)
+
+
+@lowers(aten.prod.default)
+def prod_all(e: Emitter, x, *, dtype=None):
+    return _prod(e, x, dims_of(e, x, None))
+
+
+@lowers(aten.prod.dim_int)
+def prod_dim(e: Emitter, x, dim, keepdim=False, *, dtype=None):
+    return _prod(e, x, dims_of(e, x, dim))
+
+
+def _prod(e: Emitter, x, dims):
+    return e.cast(fold(e, x, dims, s.mul, 1, compute_dtype(e.out.dtype)), e.out.dtype)
+
+
+def lowest(dtype: torch.dtype):
+    """The neutral element of max."""
+    return -pymath.inf if is_float(dtype) else _integer_limit(dtype, "min")
+
+
+def highest(dtype: torch.dtype):
+    """The neutral element of min."""
+    return pymath.inf if is_float(dtype) else _integer_limit(dtype, "max")
+
+
+def _integer_limit(dtype: torch.dtype, end: str) -> int:
+    if dtype == torch.bool:
+        return int(end == "max")
+    return getattr(torch.iinfo(dtype), end)
+
+
+@lowers(aten.amax.default)
+def amax(e: Emitter, x, dim=(), keepdim=False):
+    return extremum(e, x, dims_of(e, x, dim), s.maximum, lowest)
+
+
+@lowers(aten.amin.default)
+def amin(e: Emitter, x, dim=(), keepdim=False):
+    return extremum(e, x, dims_of(e, x, dim), s.minimum, highest)
+
+
+@lowers(aten.max.default)
+def max_all(e: Emitter, x):
+    return extremum(e, x, dims_of(e, x, None), s.maximum, lowest)
+
+
+@lowers(aten.min.default)
+def min_all(e: Emitter, x):
+    return extremum(e, x, dims_of(e, x, None), s.minimum, highest)
+
+
+def extremum(e: Emitter, x, dims, combine, neutral):
+    """max or min over dims; NaN wins, as in eager."""
+    dtype = compute_dtype(e.dtype(x))
+    return e.cast(fold(e, x, dims, combine, neutral(e.dtype(x)), dtype), e.out.dtype)
+
+
+@lowers(aten.any.default)
+def any_all(e: Emitter, x):
+    return _truth(e, x, None, arith.ori, False)
+
+
+@lowers(aten.any.dim, aten.any.dims)
+def any_dim(e: Emitter, x, dim, keepdim=False):
+    return _truth(e, x, dim, arith.ori, False)
+
+
+@lowers(aten.all.default)
+def all_all(e: Emitter, x):
+    return _truth(e, x, None, arith.andi, True)
+
+
+@lowers(aten.all.dim)
+def all_dim(e: Emitter, x, dim, keepdim=False):
+    return _truth(e, x, dim, arith.andi, True)
+
+
+def _truth(e: Emitter, x, dim, combine, start):
+    found = fold(e, x, dims_of(e, x, dim), combine, start, torch.bool)
+    return e.cast(found, e.out.dtype)
+
+
+@lowers(aten.argmax.default)
+def argmax(e: Emitter, x, dim=None, keepdim=False):
+    return position_of(e, x, dim, "gt", lowest)[1]
+
+
+@lowers(aten.argmin.default)
+def argmin(e: Emitter, x, dim=None, keepdim=False):
+    return position_of(e, x, dim, "lt", highest)[1]
+
+
+@lowers(aten.max.dim)
+def max_dim(e: Emitter, x, dim, keepdim=False):
+    return position_of(e, x, dim, "gt", lowest)
+
+
+@lowers(aten.min.dim)
+def min_dim(e: Emitter, x, dim, keepdim=False):
+    return position_of(e, x, dim, "lt", highest)
+
+
+def position_of(e: Emitter, x, dim, predicate: str, neutral):
+    """The extremum along `dim` (None: of all elements) and its first position; NaN wins."""
+    if dim is None:
+        x, dim = e.reshape(x, (product(e.shape(x)),)), 0
+    source = e.dtype(x)
+    if e.rank(x) == 0:
+        x, dim = e.reshape(x, (1,)), 0
+    dim %= e.rank(x)
+    loop = e.rank(x) - 1  # the reduction loop comes last
+    dtype = compute_dtype(source)
+
+    def body(element, best, where):
+        here = arith.index_cast(ir.IntegerType.get_signless(64), s.loop_index(loop))
+        element = s.cast(element, source, dtype)
+        better = _first(predicate, element, best, where)
+        return s.select(better, element, best), s.select(better, here, where)
+
+    values, positions = e.reduce(x, [dim], body, [(neutral(source), dtype), (-1, torch.int64)])
+    shape = e.out[0].shape if isinstance(e.out, tuple) else e.out.shape
+    return e.reshape(e.cast(values, source), shape), e.reshape(positions, shape)
+
+
+def _first(predicate: str, element, best, where):
+    """Whether the element replaces the best so far: better, NaN, or the very first."""
+    better = s.compare(predicate, element, best)
+    if s.is_float_value(element):
+        new_nan = arith.andi(s.is_nan(element), s.logical_not(s.is_nan(best)))
+        better = arith.ori(arith.andi(better, s.logical_not(s.is_nan(best))), new_nan)
+    return arith.ori(better, s.compare("lt", where, s.like(0, where)))
+
+
+@lowers(aten.var.correction)
+def var(e: Emitter, x, dim=None, *, correction=1, keepdim=False):
+    return variance(e, x, dim, correction)[0]
+
+
+@lowers(aten.var_mean.correction)
+def var_mean(e: Emitter, x, dim=None, *, correction=1, keepdim=False):
+    return variance(e, x, dim, correction)
+
+
+def variance(e: Emitter, x, dim, correction):
+    """Σ(x − mean)² ÷ max(N − correction, 0) and the mean: two passes, as stable as eager."""
+    result = e.out[0] if isinstance(e.out, tuple) else e.out
+    dims = dims_of(e, x, dim)
+    count = product([e.shape(x)[d] for d in dims])
+    wide = compute_dtype(e.dtype(x))
+    kept = tuple(1 if i in dims else d for i, d in enumerate(e.shape(x)))
+    outs, e.out = e.out, TensorSpec(kept, wide)
+    mean = e.pointwise(arith.divf, sum_of(e, x, dims), count)
+    square = e.pointwise(_squared_distance, x, mean, out=TensorSpec(e.shape(x), wide))
+    total = sum_of(e, square, dims)
+    e.out = outs
+    divisor = max(count - correction, 0) if isinstance(count, int) else count - correction
+    spread = e.pointwise(arith.divf, e.reshape(total, result.shape), divisor, out=result)
+    return spread, e.cast(e.reshape(mean, result.shape), result.dtype)
+
+
+def _squared_distance(x, mean):
+    distance = arith.subf(x, mean)
+    return arith.mulf(distance, distance)
+
+
+@lowers(aten.cumsum.default)
+def cumsum(e: Emitter, x, dim, *, dtype=None):
+    """out[i] = Σ x[j] for j ≤ i, as a reduction over j: linalg has no scan.
+
+    Quadratic in the length, but parallel and fusible; the sequences it sees are positions.
+    """
+    if e.rank(x) == 0:
+        return e.cast(x, e.out.dtype)
+    rank, dim, source = e.rank(x), dim % e.rank(x), e.dtype(x)
+    wide = compute_dtype(e.out.dtype)
+    loops = [ir.AffineDimExpr.get(i) for i in range(rank + 1)]
+    read = [loops[rank] if i == dim else loops[i] for i in range(rank)]
+    maps = [
+        ir.AffineMap.get(rank + 1, 0, read),
+        ir.AffineMap.get(rank + 1, 0, loops[:rank]),
+    ]
+
+    def body(element, total):
+        reached = arith.cmpi(arith.CmpIPredicate.sle, s.loop_index(rank), s.loop_index(dim))
+        return s.select(reached, s.add(total, s.cast(element, source, wide)), total)
+
+    start = e.full(e.out.with_dtype(wide), 0)
+    return e.cast(e.generic([x], [start], maps, rank, 1, body)[0], e.out.dtype)
+
+
+@lowers(aten.logsumexp.default)
+def logsumexp(e: Emitter, x, dim, keepdim=False):
+    """log Σ exp(x − max) + max; an infinite maximum is taken as 0 first."""
+    outs, dims = e.out, dims_of(e, x, dim)
+    kept = tuple(1 if i in dims else d for i, d in enumerate(e.shape(x)))
+    wide = compute_dtype(outs.dtype)
+    e.out = TensorSpec(kept, wide)
+    peak = e.pointwise(_finite_or_zero, fold(e, x, dims, s.maximum, -pymath.inf, wide))
+    shifted = e.pointwise(
+        lambda v, m: math.exp(arith.subf(v, m)), x, peak, out=TensorSpec(e.shape(x), wide)
+    )
+    total = sum_of(e, shifted, dims)
+    e.out = outs
+    total, peak = e.reshape(total, outs.shape), e.reshape(peak, outs.shape)
+    return e.pointwise(lambda t, m: arith.addf(math.log(t), m), total, peak)
+
+
+def _finite_or_zero(x):
+    infinite = s.compare("eq", math.absf(x), s.like(pymath.inf, x))
+    return s.select(infinite, s.like(0, x), x)

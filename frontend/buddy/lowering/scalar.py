@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Arithmetic on single elements: what stands inside the region of a linalg.generic.
+
+Values are MLIR scalars; each function picks the float, integer or boolean op by the type it
+sees. Integers are signed: `types.compute_dtype` widens u8 before it comes here.
+"""
+
+from __future__ import annotations
+
+import torch
+from mlir import ir
+from mlir.dialects import arith, linalg, math
+
+from ..types import element_type, is_float
+
+BOOL_WIDTH = 1
+
+
+def is_float_value(x: ir.Value) -> bool:
+    return isinstance(x.type, ir.FloatType)
+
+
+def is_bool_value(x: ir.Value) -> bool:
+    return isinstance(x.type, ir.IntegerType) and x.type.width == BOOL_WIDTH
+
+
+def constant(value: float | int | bool, kind: ir.Type) -> ir.Value:
+    """`value` as a constant of type `kind`, wrapped or rounded the way torch would."""
+    if isinstance(kind, ir.FloatType):
+        return arith.constant(kind, float(value))
+    if isinstance(kind, ir.IntegerType):
+        if kind.width == BOOL_WIDTH:
+            return arith.constant(kind, int(bool(value)))
+        half = 1 << (kind.width - 1)
+        return arith.constant(kind, (int(value) + half) % (2 * half) - half)
+    return arith.constant(kind, int(value))
+
+
+def loop_index(loop: int) -> ir.Value:
+    """The current index of one of the surrounding linalg op's loops."""
+    return linalg.IndexOp(loop).result
+
+
+def like(value: float | int | bool, x: ir.Value) -> ir.Value:
+    """`value` as a constant of x's type."""
+    return constant(value, x.type)
+
+
+def _dispatch(on_float, on_int, on_bool=None):
+    """A function of scalars that picks its op by the type of the first one."""
+
+    def op(x, *rest):
+        if is_float_value(x):
+            chosen = on_float
+        elif on_bool is not None and is_bool_value(x):
+            chosen = on_bool
+        else:
+            chosen = on_int
+        return chosen(x, *rest)
+
+    return op
+
+
+add = _dispatch(arith.addf, arith.addi, arith.ori)
+sub = _dispatch(arith.subf, arith.subi, arith.xori)
+mul = _dispatch(arith.mulf, arith.muli, arith.andi)
+maximum = _dispatch(arith.maximumf, arith.maxsi, arith.ori)
+minimum = _dispatch(arith.minimumf, arith.minsi, arith.andi)
+trunc_div = _dispatch(
+    lambda x, y: truncate(arith.divf(x, y)),
+    arith.divsi,
+)
+
+
+def truncate(x: ir.Value) -> ir.Value:
+    return math.trunc(x) if is_float_value(x) else x
+
+
+def neg(x: ir.Value) -> ir.Value:
+    return arith.negf(x) if is_float_value(x) else arith.subi(like(0, x), x)
+
+
+def absolute(x: ir.Value) -> ir.Value:
+    if is_bool_value(x):
+        return x
+    return math.absf(x) if is_float_value(x) else math.absi(x)
+
+
+_FLOAT_PREDICATES = {
+    "eq": arith.CmpFPredicate.OEQ,
+    "ne": arith.CmpFPredicate.UNE,
+    "lt": arith.CmpFPredicate.OLT,
+    "le": arith.CmpFPredicate.OLE,
+    "gt": arith.CmpFPredicate.OGT,
+    "ge": arith.CmpFPredicate.OGE,
+}
+_SIGNED_PREDICATES = {
+    "eq": arith.CmpIPredicate.eq,
+    "ne": arith.CmpIPredicate.ne,
+    "lt": arith.CmpIPredicate.slt,
+    "le": arith.CmpIPredicate.sle,
+    "gt": arith.CmpIPredicate.sgt,
+    "ge": arith.CmpIPredicate.sge,
+}
+_UNSIGNED_PREDICATES = _SIGNED_PREDICATES | {
+    "lt": arith.CmpIPredicate.ult,
+    "le": arith.CmpIPredicate.ule,
+    "gt": arith.CmpIPredicate.ugt,
+    "ge": arith.CmpIPredicate.uge,
+}
+
+
+def compare(predicate: str, x: ir.Value, y: ir.Value) -> ir.Value:
+    """`x <predicate> y` as i1; predicate is one of eq, ne, lt, le, gt, ge."""
+    if is_float_value(x):
+        return arith.cmpf(_FLOAT_PREDICATES[predicate], x, y)
+    table = _UNSIGNED_PREDICATES if is_bool_value(x) else _SIGNED_PREDICATES
+    return arith.cmpi(table[predicate], x, y)
+
+
+def is_true(x: ir.Value) -> ir.Value:
+    """x != 0 as i1; NaN is true."""
+    return x if is_bool_value(x) else compare("ne", x, like(0, x))
+
+
+def logical_not(x: ir.Value) -> ir.Value:
+    return arith.xori(is_true(x), constant(1, ir.IntegerType.get_signless(1)))
+
+
+def is_nan(x: ir.Value) -> ir.Value:
+    return arith.cmpf(arith.CmpFPredicate.UNO, x, x)
+
+
+def select(condition: ir.Value, x: ir.Value, y: ir.Value) -> ir.Value:
+    return arith.select(condition, x, y)
+
+
+def sign(x: ir.Value) -> ir.Value:
+    """-1, 0 or 1; torch gives 0 for NaN."""
+    if is_bool_value(x):
+        return x
+    negative = select(compare("lt", x, like(0, x)), like(-1, x), like(0, x))
+    return select(compare("gt", x, like(0, x)), like(1, x), negative)
+
+
+def floor_div(x: ir.Value, y: ir.Value) -> ir.Value:
+    """Division rounded towards minus infinity."""
+    return math.floor(arith.divf(x, y)) if is_float_value(x) else arith.floordivsi(x, y)
+
+
+def remainder(x: ir.Value, y: ir.Value) -> ir.Value:
+    """Python's %: the result has the sign of y."""
+    rest = arith.remf(x, y) if is_float_value(x) else arith.remsi(x, y)
+    zero = like(0, x)
+    opposite = arith.xori(compare("lt", rest, zero), compare("lt", y, zero))
+    return select(arith.andi(compare("ne", rest, zero), opposite), add(rest, y), rest)
+
+
+def fmod(x: ir.Value, y: ir.Value) -> ir.Value:
+    """C's %: the result has the sign of x."""
+    return arith.remf(x, y) if is_float_value(x) else arith.remsi(x, y)
+
+
+def cast(x: ir.Value, source: torch.dtype, target: torch.dtype) -> ir.Value:
+    """x, an element of dtype `source`, as dtype `target`."""
+    if source == target:
+        return x
+    if target == torch.bool:
+        return is_true(x)
+    kind = element_type(target)
+    if is_float(source):
+        return _float_to_float(x, kind) if is_float(target) else _float_to_int(x, kind)
+    unsigned = source in (torch.bool, torch.uint8)
+    if is_float(target):
+        return arith.uitofp(kind, x) if unsigned else arith.sitofp(kind, x)
+    if kind.width == x.type.width:
+        return x
+    if kind.width < x.type.width:
+        return arith.trunci(kind, x)
+    return arith.extui(kind, x) if unsigned else arith.extsi(kind, x)
+
+
+def _float_to_float(x: ir.Value, kind: ir.Type) -> ir.Value:
+    if kind.width > x.type.width:
+        return arith.extf(kind, x)
+    if kind.width < x.type.width:
+        return arith.truncf(kind, x)
+    # f16 and bf16 meet in f32.
+    return arith.truncf(kind, arith.extf(ir.F32Type.get(), x))
+
+
+def _float_to_int(x: ir.Value, kind: ir.Type) -> ir.Value:
+    """Towards zero; narrow integers go through i64, so that they wrap as in eager torch."""
+    wide = arith.fptosi(ir.IntegerType.get_signless(64), x)
+    return wide if kind.width == 64 else arith.trunci(kind, wide)

@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Symbolic sizes: sympy expressions over the graph's symbols, and their `index` values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy
+import torch
+from mlir import ir
+from mlir.dialects import arith
+from torch.utils._sympy import functions
+
+from ..types import Dim, TensorSpec, simplify
+from .registry import Unsupported
+
+
+class Symbols:
+    """The symbols of one function; each expression is computed once, where first needed.
+
+    `bind` fixes symbols to numbers: their dimensions become static.
+    """
+
+    def __init__(self, bind: Mapping[sympy.Symbol, int] | None = None):
+        self._bind = dict(bind or {})
+        self._values: dict[sympy.Expr, ir.Value] = {}
+
+    def resolve(self, size: int | torch.SymInt | sympy.Expr) -> Dim:
+        """A size as an int, or as an expression over unbound symbols. Adds no guard."""
+        if isinstance(size, torch.SymInt):
+            size = size.node.expr
+        if isinstance(size, sympy.Expr):
+            return simplify(size.xreplace(self._bind) if self._bind else size)
+        return int(size)
+
+    def spec(self, fake: torch.Tensor) -> TensorSpec:
+        """Shape and dtype of a fake tensor."""
+        return TensorSpec(tuple(self.resolve(d) for d in fake.shape), fake.dtype)
+
+    def define(self, expr: sympy.Expr, value: ir.Value) -> None:
+        """Let `value` (an index) stand for `expr`."""
+        self._values.setdefault(expr, value)
+
+    def knows(self, expr: sympy.Expr) -> bool:
+        return all(symbol in self._values for symbol in expr.free_symbols)
+
+    def value(self, dim: Dim) -> ir.Value:
+        """`dim` as an index value in the function's entry block."""
+        if isinstance(dim, int):
+            return arith.constant(ir.IndexType.get(), dim)
+        if dim not in self._values:
+            self._values[dim] = self._emit(dim)
+        return self._values[dim]
+
+    def _emit(self, expr: sympy.Expr) -> ir.Value:
+        if expr.is_Integer:
+            return arith.constant(ir.IndexType.get(), int(expr))
+        fold = _FOLDS.get(expr.func)
+        if fold is None:
+            raise Unsupported(f"the size {expr} cannot be computed")
+        operands = [self._values.get(a) or self._emit(a) for a in _operands(expr)]
+        result = operands[0]
+        for operand in operands[1:]:
+            result = fold(result, operand)
+        return result
+
+
+def _operands(expr: sympy.Expr) -> tuple[sympy.Expr, ...]:
+    """What the expression's op combines; a power is a product."""
+    if expr.func is sympy.Pow:
+        base, exponent = expr.args
+        if not (exponent.is_Integer and exponent > 0):
+            raise Unsupported(f"the size {expr} cannot be computed")
+        return (base,) * int(exponent)
+    return expr.args
+
+
+_FOLDS = {
+    sympy.Add: arith.addi,
+    sympy.Mul: arith.muli,
+    sympy.Pow: arith.muli,
+    sympy.Max: arith.maxsi,
+    sympy.Min: arith.minsi,
+    functions.Max: arith.maxsi,
+    functions.Min: arith.minsi,
+    functions.FloorDiv: arith.floordivsi,
+    functions.CleanDiv: arith.floordivsi,
+    functions.CeilDiv: arith.ceildivsi,
+    functions.Mod: arith.remsi,
+    functions.PythonMod: arith.remsi,
+}

@@ -1,0 +1,140 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "LoopBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Remarks.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace buddy;
+
+std::optional<int64_t> buddy::constantOf(Value value) { return getConstantIntValue(value); }
+
+bool buddy::hasUnitInnerStride(Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
+  return type.getRank() == 0 || type.areTrailingDimsContiguous(1);
+}
+
+LogicalResult buddy::missed(PatternRewriter &rewriter, Operation *op, StringRef pass,
+                            StringRef reason) {
+  remark::missed(op->getLoc(), remark::RemarkOpts::name("NotVectorized").category(pass)) << reason;
+  return rewriter.notifyMatchFailure(op, reason);
+}
+
+Value LoopBuilder::index(int64_t value) { return arith::ConstantIndexOp::create(*this, value); }
+Value LoopBuilder::add(Value a, Value b) { return createOrFold<arith::AddIOp>(a, b); }
+Value LoopBuilder::sub(Value a, Value b) { return createOrFold<arith::SubIOp>(a, b); }
+Value LoopBuilder::mul(Value a, Value b) { return createOrFold<arith::MulIOp>(a, b); }
+Value LoopBuilder::min(Value a, Value b) { return createOrFold<arith::MinSIOp>(a, b); }
+Value LoopBuilder::max(Value a, Value b) { return createOrFold<arith::MaxSIOp>(a, b); }
+
+// Extents are never negative, so the unsigned forms hold: they become shifts and masks.
+Value LoopBuilder::div(Value a, int64_t b) { return createOrFold<arith::DivUIOp>(a, index(b)); }
+Value LoopBuilder::rem(Value a, int64_t b) { return createOrFold<arith::RemUIOp>(a, index(b)); }
+
+Value LoopBuilder::dim(Value memref, int64_t dimension) {
+  return createOrFold<memref::DimOp>(memref, index(dimension));
+}
+
+/// How often a loop runs if that is known and is 0 or 1, else nothing.
+static std::optional<bool> runsOnce(Value from, Value to, int64_t step) {
+  std::optional<int64_t> first = constantOf(from), end = constantOf(to);
+  if (!first || !end || *first + step < *end)
+    return std::nullopt;
+  return *first < *end;
+}
+
+void LoopBuilder::loop(Value from, Value to, int64_t step, function_ref<void(Value)> body) {
+  loop(from, to, step, {}, [&](Value i, ValueRange) {
+    body(i);
+    return Values();
+  });
+}
+
+LoopBuilder::Values LoopBuilder::loop(Value from, Value to, int64_t step, ValueRange carried,
+                                      function_ref<Values(Value, ValueRange)> body) {
+  if (std::optional<bool> once = runsOnce(from, to, step))
+    return *once ? body(from, carried) : Values(carried);
+  auto loop = scf::ForOp::create(*this, from, to, index(step), carried);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(loop.getBody());
+  Values next = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  // Without carried values the loop comes with its terminator.
+  if (!carried.empty())
+    scf::YieldOp::create(*this, next);
+  return Values(loop.getResults());
+}
+
+LoopBuilder::Values LoopBuilder::when(Value condition, ValueRange otherwise,
+                                      function_ref<Values()> then) {
+  if (std::optional<int64_t> known = constantOf(condition))
+    return *known ? then() : Values(otherwise);
+  auto branch = scf::IfOp::create(*this, otherwise.getTypes(), condition, !otherwise.empty());
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(branch.thenBlock());
+  Values results = then();
+  if (otherwise.empty())
+    return {};
+  scf::YieldOp::create(*this, results);
+  setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(*this, otherwise);
+  return Values(branch.getResults());
+}
+
+void LoopBuilder::when(Value condition, function_ref<void()> then) {
+  when(condition, {}, [&] {
+    then();
+    return Values();
+  });
+}
+
+Value LoopBuilder::zero(Type type) { return arith::ConstantOp::create(*this, getZeroAttr(type)); }
+
+Value LoopBuilder::splat(Value scalar, VectorType type) {
+  return vector::BroadcastOp::create(*this, type, scalar);
+}
+
+Value LoopBuilder::convert(Value value, Type elementType) {
+  Type from = getElementTypeOrSelf(value.getType());
+  if (from == elementType)
+    return value;
+  Type to = elementType;
+  if (auto vector = dyn_cast<VectorType>(value.getType()))
+    to = vector.clone(elementType);
+  if (from.getIntOrFloatBitWidth() < elementType.getIntOrFloatBitWidth())
+    return arith::ExtFOp::create(*this, to, value);
+  return arith::TruncFOp::create(*this, to, value);
+}
+
+Value LoopBuilder::load(VectorType type, Value memref, ValueRange indices, Value mask) {
+  if (!mask)
+    return vector::LoadOp::create(*this, type, memref, indices);
+  return vector::MaskedLoadOp::create(*this, type, memref, indices, mask, zero(type));
+}
+
+void LoopBuilder::store(Value vector, Value memref, ValueRange indices, Value mask) {
+  if (mask)
+    vector::MaskedStoreOp::create(*this, memref, indices, mask, vector);
+  else
+    vector::StoreOp::create(*this, vector, memref, indices);
+}
+
+Value LoopBuilder::lanes(int64_t count, Type elementType) {
+  SmallVector<Attribute> numbers;
+  for (int64_t lane = 0; lane < count; ++lane)
+    numbers.push_back(IntegerAttr::get(elementType, lane));
+  auto type = VectorType::get(count, elementType);
+  return arith::ConstantOp::create(*this, DenseElementsAttr::get(type, numbers));
+}
+
+// 32-bit comparisons: half the work of index ones, and no vector.create_mask to lower.
+Value LoopBuilder::firstLanes(Value active, int64_t count) {
+  Value limit = arith::IndexCastOp::create(*this, getI32Type(), min(active, index(count)));
+  Value limits = splat(limit, VectorType::get(count, getI32Type()));
+  return arith::CmpIOp::create(*this, arith::CmpIPredicate::slt, lanes(count, getI32Type()),
+                               limits);
+}

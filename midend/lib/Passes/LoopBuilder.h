@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The vocabulary the vectorizing passes share: index arithmetic that folds as it is
+// built, loops with a lambda for a body, and memory access by whole vectors.
+
+#ifndef BUDDY_LIB_PASSES_LOOPBUILDER_H
+#define BUDDY_LIB_PASSES_LOOPBUILDER_H
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/PatternMatch.h"
+
+namespace buddy {
+
+class LoopBuilder : public mlir::ImplicitLocOpBuilder {
+public:
+  using Value = mlir::Value;
+  using Values = llvm::SmallVector<Value>;
+  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+
+  // Index arithmetic.
+  Value index(int64_t value);
+  Value add(Value a, Value b);
+  Value add(Value a, int64_t b) { return add(a, index(b)); }
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  Value mul(Value a, int64_t b) { return mul(a, index(b)); }
+  Value div(Value a, int64_t b);
+  Value rem(Value a, int64_t b);
+  Value min(Value a, Value b);
+  Value max(Value a, Value b);
+  /// The largest multiple of `step` that is at most `a`.
+  Value roundDown(Value a, int64_t step) { return sub(a, rem(a, step)); }
+
+  /// The extent of one dimension of a memref.
+  Value dim(Value memref, int64_t dimension);
+
+  /// `for (i = from; i < to; i += step)`. A loop that provably runs once or never is
+  /// not emitted as a loop.
+  void loop(Value from, Value to, int64_t step, llvm::function_ref<void(Value)> body);
+  /// The same with values carried from one iteration to the next.
+  Values loop(Value from, Value to, int64_t step, mlir::ValueRange carried,
+              llvm::function_ref<Values(Value, mlir::ValueRange)> body);
+  /// `condition ? then() : otherwise`.
+  Values when(Value condition, mlir::ValueRange otherwise, llvm::function_ref<Values()> then);
+  void when(Value condition, llvm::function_ref<void()> then);
+
+  // Scalars and vectors.
+  Value zero(mlir::Type type);
+  Value splat(Value scalar, mlir::VectorType type);
+  /// Floating-point conversion in whichever direction; nothing if the types agree.
+  Value convert(Value value, mlir::Type elementType);
+  /// One vector at `indices`; with a mask the lanes that are off read as zero.
+  Value load(mlir::VectorType type, Value memref, mlir::ValueRange indices, Value mask = {});
+  void store(Value vector, Value memref, mlir::ValueRange indices, Value mask = {});
+  /// The vector 0, 1, 2, ...
+  Value lanes(int64_t count, mlir::Type elementType);
+  /// The mask of the first `active` of `count` lanes.
+  Value firstLanes(Value active, int64_t count);
+};
+
+/// The value if it is known when compiling.
+std::optional<int64_t> constantOf(mlir::Value value);
+
+/// Whether consecutive elements of the last dimension are neighbours in memory.
+bool hasUnitInnerStride(mlir::Value memref);
+
+/// Refuses to rewrite `op` and says so in a remark (`--remarks-filter-missed=.*`).
+llvm::LogicalResult missed(mlir::PatternRewriter &rewriter, mlir::Operation *op,
+                           llvm::StringRef pass, llvm::StringRef reason);
+
+} // namespace buddy
+
+#endif

@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-vectorize-matmul{has-bf16-dot=true}))' | FileCheck %s
+// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-vectorize-matmul{vector-bits=256}))' | FileCheck %s --check-prefix=AVX2
+
+// Static and divisible: one register tile of 8 x 32 sums, no mask, no remainder.
+// CHECK-LABEL: func @static
+// CHECK-NOT:   arith.cmpi
+// CHECK:       scf.for {{.*}} iter_args
+// CHECK-COUNT-2: vector.load %{{.*}} : memref<2x64x32xf32>, vector<16xf32>
+// CHECK-COUNT-16: vector.fma
+// CHECK-NOT:   vector.fma
+// CHECK-COUNT-16: vector.store
+// CHECK-NOT:   buddy.matmul
+// AVX2-LABEL: func @static
+// AVX2:       vector.fma {{.*}} : vector<8xf32>
+func.func @static(%a: memref<8x64xf32>, %b: memref<2x64x32x1xf32>, %c: memref<8x64xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<8x64xf32>, memref<2x64x32x1xf32>, memref<8x64xf32>) -> ()
+  return
+}
+
+// -----
+
+// A matrix-vector product keeps eight independent sums in flight: bound by memory, not latency.
+// CHECK-LABEL: func @vector
+// CHECK:       scf.for {{.*}} iter_args
+// CHECK-COUNT-8: vector.fma
+// CHECK-NOT:   vector.fma
+// CHECK:       scf.yield
+func.func @vector(%a: memref<1x64xf32>, %b: memref<2x64x32x1xf32>, %c: memref<1x64xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<1x64xf32>, memref<2x64x32x1xf32>, memref<1x64xf32>) -> ()
+  return
+}
+
+// -----
+
+// A dynamic remainder of rows goes by powers of two; a last partial panel is masked.
+// CHECK-LABEL: func @dynamic
+// CHECK:       vector.maskedstore
+// CHECK-COUNT-4: scf.if
+// CHECK-NOT:   vector.store
+// CHECK:       return
+func.func @dynamic(%a: memref<?x64xf32>, %b: memref<3x64x32x1xf32>, %c: memref<?x75xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<?x64xf32>, memref<3x64x32x1xf32>, memref<?x75xf32>) -> ()
+  return
+}
+
+// -----
+
+// bf16 pairs use the dot product where there is one; the last half pair of an odd K is
+// a single scalar, never a read past the row.
+// CHECK-LABEL: func @pairs
+// CHECK:       llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"
+// CHECK:       memref.load {{.*}} : memref<4x65xbf16>
+// CHECK:       vector.insert {{.*}} : bf16 into vector<2xbf16>
+// AVX2-LABEL: func @pairs
+// AVX2-NOT:   llvm.call_intrinsic
+// AVX2:       vector.fma {{.*}} : vector<8xf32>
+func.func @pairs(%a: memref<4x65xbf16>, %b: memref<1x33x32x2xbf16>, %c: memref<4x32xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<4x65xbf16>, memref<1x33x32x2xbf16>, memref<4x32xf32>) -> ()
+  return
+}
+
+// -----
+
+// Rows that are not contiguous are refused, not gathered.
+// CHECK-LABEL: func @strided
+// CHECK:       buddy.matmul
+func.func @strided(%a: memref<4x64xf32, strided<[128, 2]>>, %b: memref<1x64x32x1xf32>, %c: memref<4x32xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<4x64xf32, strided<[128, 2]>>, memref<1x64x32x1xf32>, memref<4x32xf32>) -> ()
+  return
+}
