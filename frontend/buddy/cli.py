@@ -27,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Package = Annotated[Path, typer.Argument(help="A package made by `buddy compile`.")]
+Package = Annotated[Path, typer.Argument(metavar="DIR", help="A package made by `buddy compile`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Threads = Annotated[int, typer.Option(help="Threads; 0 takes all cores.", min=0)]
 MaxTokens = Annotated[int, typer.Option(help="Most tokens to generate.", min=1)]
@@ -63,7 +63,7 @@ def fail(message: str) -> NoReturn:
 
 @app.command()
 def compile(
-    model: Annotated[Path, typer.Argument(help="A Hugging Face directory or a .gguf file.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Hugging Face directory or a .gguf file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory of the package.")],
     dtype: Annotated[str, typer.Option(help="f32 or bf16: weights and activations.")] = "f32",
     quant: Annotated[str, typer.Option(help="Quantization of the weights: none.")] = "none",
