@@ -131,6 +131,8 @@ def run(
     from buddy.llm.chat import ChatModule, Sampling
 
     module = ChatModule(package, threads=threads)
+    if not raw and not module.chats:
+        typer.echo("buddy: the model has no chat template, the text is completed", err=True)
     sampling = Sampling(max_tokens, temperature, top_k, top_p, seed)
     stream = None if as_json else write_now
     answer = module.generate(prompt, stream=stream, sampling=sampling, raw=raw, system=system)
@@ -157,7 +159,7 @@ def chat(
 
     module = ChatModule(package, threads=threads)
     sampling = Sampling(max_tokens, temperature, top_k, top_p, seed)
-    typer.echo(f"{module.name}: /reset, /stats, /exit", err=True)
+    typer.echo(f"{package.name}: /reset, /stats, /exit", err=True)
     while True:
         try:
             line = input("> ").strip()
