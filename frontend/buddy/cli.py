@@ -61,8 +61,8 @@ def fail(message: str) -> NoReturn:
     raise SystemExit(1)
 
 
-@app.command()
-def compile(
+@app.command("compile")
+def compile_model(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Hugging Face directory or a .gguf file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory of the package.")],
     dtype: Annotated[str, typer.Option(help="f32 or bf16: weights and activations.")] = "f32",

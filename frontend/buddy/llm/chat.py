@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from buddy import knobs
 from buddy.errors import BuddyError
 
 # A prompt of the benchmark: any tokens do, since speed does not depend on which.
@@ -59,7 +60,7 @@ class ChatModule:
     def __init__(self, package: str | Path, threads: int = 0):
         from buddy import _runtime
 
-        self._session = _runtime.Session(str(package), threads)
+        self._session = _runtime.Session(str(package), threads or knobs.num_threads())
         self._messages: list[dict[str, str]] = []
         self._answers: list[Answer] = []
 
