@@ -35,18 +35,17 @@ $(GGUF): build/.setup tools/fetch_model.py
 	$(VENV)/python tools/fetch_model.py $@
 
 # A package is compiled again when the compiler, native or Python, is newer than it.
-$(PACKAGE)/.compiled: $(GGUF) build/.built $(PYTHON_SOURCES)
+$(PACKAGE)/manifest.json: $(GGUF) build/.built $(PYTHON_SOURCES)
 	$(VENV)/buddy compile $(GGUF) -o $(PACKAGE) --dtype $(DTYPE)
-	@touch $@
 
 setup: build/.setup ## Install system and Python packages (.venv/)
 build: build/.built ## Compile the native tools, install the package `buddy` into .venv/
-model: $(PACKAGE)/.compiled ## Fetch SmolLM2-135M and compile it
+model: $(PACKAGE)/manifest.json ## Fetch SmolLM2-135M and compile it
 
 demo: model ## From a bare machine to an answer of a compiled LLM
 	$(VENV)/python tools/demo.py $(PACKAGE) "$(PROMPT)"
 
-test: build/.built ## All tests: lit and GoogleTest through ctest, then pytest
+test: build/.built $(GGUF) ## All tests: lit and GoogleTest through ctest, then pytest
 	$(VENV)/cmake -S . -B build -DBUDDY_BUILD_TESTS=ON
 	$(VENV)/cmake --build build
 	@status=0; \

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    definitions = json.loads((ROOT / "build" / "toolchain.json").read_text())
+    definitions = json.loads((ROOT / "build" / "toolchain.json").read_text())["cmake"]
     settings = ["build-dir=build", "build.verbose=false"]
     settings += [f"cmake.define.{name}={value}" for name, value in definitions.items()]
     arguments = [part for setting in settings for part in ("--config-settings", setting)]

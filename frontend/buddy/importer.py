@@ -249,8 +249,9 @@ class _GraphImporter:
         self.values[node] = self.updates[target]
 
     def _lower(self, node: fx.Node) -> None:
+        wanted = self._spec_of(node.meta.get("val"))
         try:
-            results = self._call_lowering(node)
+            results = self._call_lowering(node, wanted)
         except (Unsupported, types.UnsupportedType) as refusal:
             self._refuse(node, str(refusal))
         except (LoweringFailed, UnsupportedOpError):
@@ -260,12 +261,12 @@ class _GraphImporter:
                 f"the lowering of {node.target} failed at {where(node)}: {error}"
             ) from error
         else:
-            self._check(node, results)
+            self._check(node, wanted, results)
             self.values[node] = results
             self.nodes_lowered += 1
 
-    def _call_lowering(self, node: fx.Node) -> Any:
-        self.emitter.out = self._spec_of(node.meta.get("val"))
+    def _call_lowering(self, node: fx.Node, wanted: Any) -> Any:
+        self.emitter.out = wanted
         arguments = fx.map_arg(node.args, self._value_of)
         keywords = fx.map_arg(node.kwargs, self._value_of)
         arguments = _map_symints(arguments, self.symbols.resolve)
@@ -305,9 +306,8 @@ class _GraphImporter:
             return tuple(self._stand_in(v) for v in value)
         return None
 
-    def _check(self, node: fx.Node, results: Any) -> None:
+    def _check(self, node: fx.Node, wanted: Any, results: Any) -> None:
         """The lowering's contract: results have the types the graph promises."""
-        wanted = self.emitter.out
         if isinstance(wanted, TensorSpec):
             wanted, results = (wanted,), (results,)
         for spec, result in zip(wanted, results, strict=True):

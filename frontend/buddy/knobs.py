@@ -32,3 +32,8 @@ def tools_dir() -> Path | None:
 def num_threads() -> int:
     """BUDDY_NUM_THREADS: threads of compiled kernels; 0 (default) leaves it to OpenMP."""
     return int(os.environ.get("BUDDY_NUM_THREADS", "0"))
+
+
+def debug() -> bool:
+    """BUDDY_DEBUG=1: the command `buddy` shows the traceback of its errors."""
+    return os.environ.get("BUDDY_DEBUG", "0") not in ("", "0")

@@ -11,6 +11,9 @@ namespace buddy::runtime {
 /// Executable, Entry, BoundEntry: how buddy.executable launches compiled graphs.
 void bindExecutable(pybind11::module_ &module);
 
+/// Session and Tokenizer: what ChatModule runs on.
+void bindSession(pybind11::module_ &module);
+
 } // namespace buddy::runtime
 
 #endif // BUDDY_RUNTIME_PYTHON_BINDINGS_H

@@ -60,6 +60,7 @@ PYBIND11_MODULE(_runtime, module) {
   module.doc() = "Buddy's C++ runtime: compiled modules and LLM sessions.";
   bindExceptions(module);
   bindExecutable(module);
+  bindSession(module);
   module.def("set_num_threads", &setThreadCount, py::arg("count"),
              "Threads that compiled modules use from now on; 0 is OpenMP's default.");
   module.def("num_threads", &threadCount);

@@ -65,7 +65,7 @@ class CachedForward(nn.Module):
 
     def forward(self, input_ids, position, keys, values):
         length = input_ids.shape[1]
-        position_ids = torch.arange(length, device=input_ids.device)[None] + position
+        position_ids = torch.arange(0, length, 1, device=input_ids.device)[None] + position
         outputs = self.model(
             input_ids=input_ids,
             position_ids=position_ids,

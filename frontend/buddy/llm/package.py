@@ -89,11 +89,19 @@ def compile_package(
             bytecode = import_module(captured)
         with report.stage("compile"):
             _compile(bytecode, directory, target, features, dump_dir)
-        with report.stage("weights"):
-            library = write_weights(directory, loaded, report)
-        with report.stage("manifest"):
-            _write_manifest(directory, loaded, length, dtype, library)
+        complete_package(directory, loaded, length, report)
     return report
+
+
+def complete_package(
+    directory: Path, loaded: LoadedModel, max_seq_len: int, report: Report
+) -> None:
+    """Write everything but ``model.so``, which must stand in ``directory`` already."""
+    with report.stage("weights"):
+        library = write_weights(directory, loaded, report)
+    with report.stage("manifest"):
+        seconds = round(sum(report.seconds.values()), 3)
+        _write_manifest(directory, loaded, max_seq_len, library, seconds)
 
 
 def _check_options(quant: str, dtype: str, target: str, num_shards: int) -> None:
@@ -177,12 +185,13 @@ def _compile(bytecode: bytes, directory: Path, target: str, features: str, dump_
 
 
 def _write_manifest(
-    directory: Path, loaded: LoadedModel, max_seq_len: int, dtype: str, library: dict
+    directory: Path, loaded: LoadedModel, max_seq_len: int, library: dict, seconds: float
 ) -> None:
     """Write the tokenizer and ``manifest.json`` (schema: docs, "Model package")."""
     config, tokenizer = loaded.config, loaded.tokenizer
     (directory / tokenizer.file_name).write_bytes(tokenizer.content)
     heads, layers = config.num_attention_heads, config.num_hidden_layers
+    dtype = next(name for name, kind in DTYPES.items() if kind == loaded.dtype)
     shape = cache_shape(config, max_seq_len)
     names = [f"{kind}_cache.{layer}" for layer in range(layers) for kind in "kv"]
     manifest = {
@@ -213,6 +222,7 @@ def _write_manifest(
         },
         "weights": "weights.safetensors",
         "library": "model.so",
+        "compile_seconds": seconds,
     }
     (directory / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 

@@ -30,6 +30,6 @@ def stages(title: str) -> Iterator[Callable[[str], None]]:
             text = f"{title}: {DESCRIPTIONS.get(name, name)}"
             status.update(text)
             if not console.is_terminal:
-                console.print(text, highlight=False)
+                console.out(text, highlight=False)
 
         yield on_stage

@@ -19,45 +19,36 @@ aten = torch.ops.aten
 
 
 def _shifted(e: Emitter, x, dim: int):
-    """x − max(x) along dim in the compute dtype, and the shape of what is kept."""
-    wide, shape = compute_dtype(e.dtype(x)), e.shape(x)
-    kept = tuple(1 if i == dim else d for i, d in enumerate(shape))
-    e.out = TensorSpec(kept, wide)
+    """x − max(x) along dim, in the compute dtype."""
+    wide = compute_dtype(e.dtype(x))
     peak = fold(e, x, [dim], s.maximum, -pymath.inf, wide)
-    return e.pointwise(arith.subf, x, peak, out=TensorSpec(shape, wide))
+    return e.pointwise(arith.subf, x, peak, out=TensorSpec(e.shape(x), wide))
 
 
 @lowers(aten._softmax.default)
 def softmax(e: Emitter, x, dim, half_to_float):
     """exp(x − max) ÷ Σ exp(x − max)"""
-    if e.is_empty(e.out):
-        return e.empty(e.out)
-    out, (x, dim) = e.out, _at_least_1d(e, x, dim)
-    exponentials = e.pointwise(math.exp, y := _shifted(e, x, dim), out=e.spec(y))
-    total = sum_of(e, exponentials, [dim])
-    result = e.pointwise(
-        arith.divf, exponentials, total, out=TensorSpec(e.shape(x), out.dtype), dtype=e.dtype(y)
-    )
-    return e.reshape(result, out.shape)
+    return _normalized(e, x, dim, lambda v, total: arith.divf(math.exp(v), total))
 
 
 @lowers(aten._log_softmax.default)
 def log_softmax(e: Emitter, x, dim, half_to_float):
     """x − max − log Σ exp(x − max)"""
+    return _normalized(e, x, dim, lambda v, total: arith.subf(v, math.log(total)))
+
+
+def _normalized(e: Emitter, x, dim, combine):
+    """`combine` of x − max and Σ exp(x − max) along dim."""
     if e.is_empty(e.out):
         return e.empty(e.out)
-    out, (x, dim) = e.out, _at_least_1d(e, x, dim)
+    x, dim = _at_least_1d(e, x, dim)
     shifted = _shifted(e, x, dim)
-    exponentials = e.pointwise(math.exp, shifted, out=e.spec(shifted))
-    total = sum_of(e, exponentials, [dim])
-    result = e.pointwise(
-        lambda v, t: arith.subf(v, math.log(t)),
-        shifted,
-        total,
-        out=TensorSpec(e.shape(x), out.dtype),
-        dtype=e.dtype(shifted),
-    )
-    return e.reshape(result, out.shape)
+    wide = e.spec(shifted)
+    exponentials = e.pointwise(math.exp, shifted, out=wide)
+    total = sum_of(e, exponentials, [dim], wide.dtype)
+    out = TensorSpec(wide.shape, e.out.dtype)
+    result = e.pointwise(combine, shifted, total, out=out, dtype=wide.dtype)
+    return e.reshape(result, e.out.shape)
 
 
 def _at_least_1d(e: Emitter, x, dim: int):
@@ -88,23 +79,25 @@ def native_layer_norm(e: Emitter, x, normalized_shape, weight, bias, eps):
 
 def _moments(e: Emitter, x, dims, eps):
     """x − mean, rsqrt(var + eps) and mean over dims, in the compute dtype, dims kept as 1."""
-    wide, shape = compute_dtype(e.dtype(x)), e.shape(x)
-    kept = TensorSpec(tuple(1 if i in dims else d for i, d in enumerate(shape)), wide)
-    full = TensorSpec(shape, wide)
-    count = product([shape[d] for d in dims])
-    outs, e.out = e.out, kept
-    mean = e.pointwise(arith.divf, sum_of(e, x, dims), count)
-    centered = e.pointwise(arith.subf, x, mean, out=full)
-    squares = e.pointwise(lambda v: arith.mulf(v, v), centered, out=full)
-    variance = sum_of(e, squares, dims)
-
-    def inverse(total, n):
-        spread = arith.addf(arith.divf(total, n), s.like(eps, total))
-        return arith.divf(s.like(1, total), math.sqrt(spread))
-
-    scale = e.pointwise(inverse, variance, count)
-    e.out = outs
+    count = product([e.shape(x)[d] for d in dims])
+    total = sum_of(e, x, dims, e.dtype(x))
+    kept, wide = e.spec(total), TensorSpec(e.shape(x), e.dtype(total))
+    mean = e.pointwise(arith.divf, total, count, out=kept)
+    centered = e.pointwise(arith.subf, x, mean, out=wide)
+    squares = e.pointwise(lambda v: arith.mulf(v, v), centered, out=wide)
+    scale = e.pointwise(
+        lambda square, n: _inverse_deviation(square, n, eps),
+        sum_of(e, squares, dims, wide.dtype),
+        count,
+        out=kept,
+    )
     return centered, scale, mean
+
+
+def _inverse_deviation(squares, count, eps):
+    """1 ÷ √(Σ(x − mean)²/n + eps)"""
+    spread = arith.addf(arith.divf(squares, count), s.like(eps, squares))
+    return arith.divf(s.like(1, squares), math.sqrt(spread))
 
 
 @lowers(aten.native_group_norm.default)

@@ -29,29 +29,34 @@ def dims_of(e: Emitter, x, dims) -> list[int]:
 
 
 def fold(e: Emitter, x, dims, combine, start, dtype: torch.dtype):
-    """x reduced with `combine` over dims, in `dtype`; the shape is e.out's, the dtype is not."""
-    source = e.dtype(x)
+    """x reduced with `combine` over dims, which stay as size 1, in `dtype`."""
+    source = e.spec(x)
 
     def body(element, accumulator):
-        return combine(accumulator, s.cast(element, source, dtype))
+        return combine(accumulator, s.cast(element, source.dtype, dtype))
 
     reduced = e.reduce(x, dims, body, [(start, dtype)])[0]
-    return e.reshape(reduced, e.out.shape)
+    return e.reshape(reduced, [1 if i in dims else d for i, d in enumerate(source.shape)])
 
 
-def sum_of(e: Emitter, x, dims):
-    """Sum over dims in the compute dtype of the result."""
-    return fold(e, x, dims, s.add, 0, compute_dtype(e.out.dtype))
+def sum_of(e: Emitter, x, dims, dtype: torch.dtype):
+    """Sum over dims, which stay as size 1, in the dtype that `dtype` is computed in."""
+    return fold(e, x, dims, s.add, 0, compute_dtype(dtype))
+
+
+def as_result(e: Emitter, x):
+    """A folded tensor under the result's shape (keepdim or not) and dtype."""
+    return e.cast(e.reshape(x, e.out.shape), e.out.dtype)
 
 
 @lowers(aten.sum.default)
 def sum_all(e: Emitter, x, *, dtype=None):
-    return e.cast(sum_of(e, x, dims_of(e, x, None)), e.out.dtype)
+    return as_result(e, sum_of(e, x, dims_of(e, x, None), e.out.dtype))
 
 
 @lowers(aten.sum.dim_IntList)
 def sum_dim(e: Emitter, x, dim, keepdim=False, *, dtype=None):
-    return e.cast(sum_of(e, x, dims_of(e, x, dim)), e.out.dtype)
+    return as_result(e, sum_of(e, x, dims_of(e, x, dim), e.out.dtype))
 
 
 @lowers(aten.mean.default)
@@ -66,7 +71,8 @@ def mean_dim(e: Emitter, x, dim, keepdim=False, *, dtype=None):
 
 def _mean(e: Emitter, x, dims):
     count = product([e.shape(x)[d] for d in dims])
-    return e.pointwise(arith.divf, sum_of(e, x, dims), count)
+    total = sum_of(e, x, dims, e.out.dtype)
+    return e.pointwise(arith.divf, e.reshape(total, e.out.shape), count)
 
 
 @lowers(aten.prod.default)
@@ -80,7 +86,7 @@ def prod_dim(e: Emitter, x, dim, keepdim=False, *, dtype=None):
 
 
 def _prod(e: Emitter, x, dims):
-    return e.cast(fold(e, x, dims, s.mul, 1, compute_dtype(e.out.dtype)), e.out.dtype)
+    return as_result(e, fold(e, x, dims, s.mul, 1, compute_dtype(e.out.dtype)))
 
 
 def lowest(dtype: torch.dtype):
@@ -122,7 +128,7 @@ def min_all(e: Emitter, x):
 def extremum(e: Emitter, x, dims, combine, neutral):
     """max or min over dims; NaN wins, as in eager."""
     dtype = compute_dtype(e.dtype(x))
-    return e.cast(fold(e, x, dims, combine, neutral(e.dtype(x)), dtype), e.out.dtype)
+    return as_result(e, fold(e, x, dims, combine, neutral(e.dtype(x)), dtype))
 
 
 @lowers(aten.any.default)
@@ -146,8 +152,7 @@ def all_dim(e: Emitter, x, dim, keepdim=False):
 
 
 def _truth(e: Emitter, x, dim, combine, start):
-    found = fold(e, x, dims_of(e, x, dim), combine, start, torch.bool)
-    return e.cast(found, e.out.dtype)
+    return as_result(e, fold(e, x, dims_of(e, x, dim), combine, start, torch.bool))
 
 
 @lowers(aten.argmax.default)
@@ -216,16 +221,16 @@ def variance(e: Emitter, x, dim, correction):
     result = e.out[0] if isinstance(e.out, tuple) else e.out
     dims = dims_of(e, x, dim)
     count = product([e.shape(x)[d] for d in dims])
-    wide = compute_dtype(e.dtype(x))
-    kept = tuple(1 if i in dims else d for i, d in enumerate(e.shape(x)))
-    outs, e.out = e.out, TensorSpec(kept, wide)
-    mean = e.pointwise(arith.divf, sum_of(e, x, dims), count)
-    square = e.pointwise(_squared_distance, x, mean, out=TensorSpec(e.shape(x), wide))
-    total = sum_of(e, square, dims)
-    e.out = outs
+    total = sum_of(e, x, dims, result.dtype)
+    mean = e.pointwise(arith.divf, total, count, out=e.spec(total))
+    wide = TensorSpec(e.shape(x), e.dtype(total))
+    squares = e.pointwise(_squared_distance, x, mean, out=wide)
+    spread = e.reshape(sum_of(e, squares, dims, result.dtype), result.shape)
     divisor = max(count - correction, 0) if isinstance(count, int) else count - correction
-    spread = e.pointwise(arith.divf, e.reshape(total, result.shape), divisor, out=result)
-    return spread, e.cast(e.reshape(mean, result.shape), result.dtype)
+    return (
+        e.pointwise(arith.divf, spread, divisor, out=result),
+        e.cast(e.reshape(mean, result.shape), result.dtype),
+    )
 
 
 def _squared_distance(x, mean):
@@ -261,17 +266,14 @@ def cumsum(e: Emitter, x, dim, *, dtype=None):
 @lowers(aten.logsumexp.default)
 def logsumexp(e: Emitter, x, dim, keepdim=False):
     """log Σ exp(x − max) + max; an infinite maximum is taken as 0 first."""
-    outs, dims = e.out, dims_of(e, x, dim)
-    kept = tuple(1 if i in dims else d for i, d in enumerate(e.shape(x)))
-    wide = compute_dtype(outs.dtype)
-    e.out = TensorSpec(kept, wide)
-    peak = e.pointwise(_finite_or_zero, fold(e, x, dims, s.maximum, -pymath.inf, wide))
+    dims, wide = dims_of(e, x, dim), compute_dtype(e.out.dtype)
+    peak = fold(e, x, dims, s.maximum, -pymath.inf, wide)
+    peak = e.pointwise(_finite_or_zero, peak, out=e.spec(peak))
     shifted = e.pointwise(
         lambda v, m: math.exp(arith.subf(v, m)), x, peak, out=TensorSpec(e.shape(x), wide)
     )
-    total = sum_of(e, shifted, dims)
-    e.out = outs
-    total, peak = e.reshape(total, outs.shape), e.reshape(peak, outs.shape)
+    total = e.reshape(sum_of(e, shifted, dims, wide), e.out.shape)
+    peak = e.reshape(peak, e.out.shape)
     return e.pointwise(lambda t, m: arith.addf(math.log(t), m), total, peak)
 
 

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Attention as one op: before AOTAutograd can take it apart."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import fx
+
+from . import ops  # noqa: F401 - defines torch.ops.buddy.attention
+
+_NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+
+
+def capture_attention(graph_module: fx.GraphModule) -> None:
+    """Replace `scaled_dot_product_attention` in a Dynamo graph by `torch.ops.buddy.attention`.
+
+    Only for graphs without gradients. Calls with dropout, or of another rank than
+    [B, H, T, D], stay as they are.
+    """
+    changed = False
+    for node in graph_module.graph.nodes:
+        if node.target is F.scaled_dot_product_attention and _rewrite(graph_module, node):
+            changed = True
+    if changed:
+        graph_module.recompile()
+
+
+def _rewrite(graph_module: fx.GraphModule, node: fx.Node) -> bool:
+    arguments = dict(zip(_NAMES, node.args)) | dict(node.kwargs)
+    query, mask = arguments["query"], arguments.get("attn_mask")
+    if arguments.get("dropout_p") or not _is_supported(arguments):
+        return False
+    scale = arguments.get("scale")
+    if scale is None:
+        size = query.meta["example_value"].shape[-1]
+        if not isinstance(size, int):
+            return False
+        scale = size**-0.5
+    inputs = (query, arguments["key"], arguments["value"], mask)
+    causal = bool(arguments.get("is_causal", False))
+    with graph_module.graph.inserting_before(node):
+        new = graph_module.graph.call_function(
+            torch.ops.buddy.attention.default, (*inputs, causal, float(scale))
+        )
+    new.meta.update(node.meta)
+    node.replace_all_uses_with(new)
+    graph_module.graph.erase_node(node)
+    return True
+
+
+def _is_supported(arguments: dict) -> bool:
+    """Rank 4, grouped heads only where the call allows them, one dtype, a mask that broadcasts."""
+    values = [arguments[name].meta.get("example_value") for name in ("query", "key", "value")]
+    if not all(isinstance(v, torch.Tensor) and v.dim() == 4 for v in values):
+        return False
+    if len({v.dtype for v in values}) != 1 or not values[0].is_floating_point():
+        return False
+    if any(v.shape[0] is not values[0].shape[0] and v.shape[0] != values[0].shape[0] for v in values):
+        return False
+    mask = arguments.get("attn_mask")
+    return mask is None or mask.meta["example_value"].dim() == 4

@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`torch.compile(model, backend="buddy")`: capture, decompose, import, compile, launch."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import torch
+from torch import fx
+from torch._dynamo.backends.common import aot_autograd
+from torch._dynamo.exc import ShortenTraceback
+
+from . import counters, driver, knobs, partition
+from .attention_capture import capture_attention
+from .decompose import decompositions
+from .errors import BuddyError, UnsupportedOpError
+from .executable import ENTRY, Launcher, argument_positions
+from .importer import Argument, ImportedFunction, import_graph, new_module
+from .options import Options
+
+log = logging.getLogger(__name__)
+
+Compiled = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+def buddy(
+    graph_module: fx.GraphModule,
+    example_inputs: Sequence[Any],
+    *,
+    options: Mapping[str, Any] | None = None,
+    mode: str | None = None,
+) -> Callable:
+    """The Dynamo backend: a callable with the meaning of `graph_module`.
+
+    Raises OptionError for options it does not know, UnsupportedOpError with fallback=False,
+    CompilerError when the native compiler fails.
+    """
+    del mode  # levels of effort that other backends have
+    with _errors_as_they_are():
+        chosen = Options.parse(options)
+        inference = not torch.is_grad_enabled()
+        if inference:
+            capture_attention(graph_module)
+        compile_as = functools.partial(_compile_graph, chosen)
+        backend = aot_autograd(
+            fw_compiler=functools.partial(compile_as, False),
+            bw_compiler=functools.partial(compile_as, False),
+            inference_compiler=functools.partial(compile_as, _freezes(chosen, inference)),
+            decompositions=decompositions(),
+            keep_inference_input_mutations=True,
+        )
+        return backend(graph_module, example_inputs)
+
+
+def _freezes(options: Options, inference: bool) -> bool:
+    """Parameters are bound once only while no gradient can change them."""
+    return inference if options.freeze is None else options.freeze and inference
+
+
+class _errors_as_they_are:  # noqa: N801 - used like a function
+    """Lets our errors through Dynamo unwrapped, so that `except buddy.BuddyError` works."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, BuddyError) and not isinstance(error, ShortenTraceback):
+            raise _unwrapped(error).with_traceback(traceback) from error.__cause__
+
+
+def _unwrapped(error: BuddyError) -> BuddyError:
+    """The error, also of the kind that Dynamo re-raises as it is."""
+    kind = type(error)
+    both = _unwrapped_class(kind)
+    copy = both.__new__(both, *error.args)
+    copy.__dict__.update(error.__dict__, args=error.args)
+    copy.first_useful_frame = None
+    return copy
+
+
+@functools.cache
+def _unwrapped_class(kind: type) -> type:
+    return type(kind.__name__, (kind, ShortenTraceback), {"__module__": kind.__module__})
+
+
+def _compile_graph(
+    options: Options, freeze: bool, graph_module: fx.GraphModule, example_inputs: Sequence[Any]
+) -> Callable:
+    """AOTAutograd's compiler of one graph; the callable takes its arguments as one list."""
+    counters.count("graphs")
+    static = _static_inputs() if freeze else frozenset()
+    try:
+        compiled = compile_whole(options, graph_module, static)
+    except UnsupportedOpError as error:
+        if not options.fallback:
+            raise
+        compiled = partition.compile_parts(
+            graph_module, error.ops, static, functools.partial(compile_whole, options)
+        )
+    return _boxed(compiled)
+
+
+def _static_inputs() -> frozenset[int]:
+    """Placeholders that are parameters or buffers: the same tensors at every call."""
+    context = torch._guards.TracingContext.try_get()
+    if context is None or context.fw_metadata is None:
+        return frozenset()
+    return frozenset(context.fw_metadata.static_input_indices or ())
+
+
+def _boxed(compiled: Compiled) -> Callable:
+    """AOTAutograd's calling convention: the callee empties the list of arguments."""
+
+    def run(args: list) -> Sequence[Any]:
+        taken = list(args)
+        args.clear()
+        return compiled(taken)
+
+    run._boxed_call = True
+    return run
+
+
+def compile_whole(
+    options: Options, graph_module: fx.GraphModule, static: frozenset[int]
+) -> Compiled:
+    """The graph as one compiled module; raises UnsupportedOpError where it cannot be."""
+    placeholders = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
+    mutated = _mutated(graph_module)
+    arguments = [
+        Argument(n.name, _kind(n, i in static), n in mutated) for i, n in enumerate(placeholders)
+    ]
+    module = new_module()
+    with counters.stage("import"):
+        imported = import_graph(graph_module, module, ENTRY, arguments, dialect=options.dialect)
+    counters.count("nodes_lowered", imported.nodes_lowered)
+    values = [n.meta.get("val") for n in placeholders]
+    strides = [_strides(o) for o in graph_module.graph.output_node().args[0]]
+    if not imported.results and not mutated:
+        launch = _NoResults(imported, values)
+    else:
+        executable = _load(options, module)
+        names = [n.name for n in placeholders]
+        positions = argument_positions(imported.arguments, names, imported.constants)
+        launch = Launcher(executable, imported, positions, values, strides, bool(static))
+    return launch
+
+
+def _mutated(graph_module: fx.GraphModule) -> set[fx.Node]:
+    """Placeholders that the graph writes to at its end."""
+    copy = torch.ops.aten.copy_.default
+    return {n.args[0] for n in graph_module.graph.nodes if n.target is copy}
+
+
+def _kind(node: fx.Node, static: bool) -> str:
+    value = node.meta.get("val")
+    if isinstance(value, (torch.SymInt, int)):
+        return "symbol"
+    return "parameter" if static else "input"
+
+
+def _strides(output: Any) -> Sequence[int] | None:
+    """Strides of an output as numbers; symbolic ones through their hints, only to be ordered."""
+    value = output.meta.get("val") if isinstance(output, fx.Node) else None
+    if not isinstance(value, torch.Tensor) or value.is_contiguous():
+        return None
+    return [s if isinstance(s, int) else s.node.hint for s in value.stride()]
+
+
+def _load(options: Options, module) -> Any:
+    """Compile the module, or find it in the cache, and load it."""
+    from . import _runtime
+
+    buffer = BytesIO()
+    module.operation.write_bytecode(buffer)
+    library = driver.compile_module(
+        buffer.getvalue(), target=options.target, dump_dir=options.dump_dir, cache=options.cache
+    )
+    with counters.stage("load"):
+        threads = options.num_threads or knobs.num_threads()
+        if threads:
+            _runtime.set_num_threads(threads)
+        return _runtime.Executable(str(library))
+
+
+class _NoResults:
+    """A graph that only hands on arguments and sizes: there is nothing to compile."""
+
+    def __init__(self, imported: ImportedFunction, placeholder_values: Sequence[Any]):
+        from .executable import SizeFunction, _finisher, symbol_sources
+
+        sizes = SizeFunction(symbol_sources(placeholder_values))
+        self.finish = _finisher(imported.outputs, sizes, [None] * len(imported.outputs))
+
+    def __call__(self, args: Sequence[Any]) -> list[Any]:
+        return self.finish(args, [])

@@ -1,0 +1,297 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""A compiled graph as a Python callable: arguments in, outputs allocated by torch.
+
+Everything static is computed once, when the graph is compiled: which arguments are passed,
+which are bound for good, output shapes as compiled expressions. A call then collects pointers.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from operator import attrgetter, is_
+from typing import Any
+
+import sympy
+import torch
+
+from .counters import stage
+from .importer import Argument, ImportedFunction
+from .types import Dim
+
+ENTRY = "forward"
+PREPARE = "prepare"
+
+_DTYPES = {
+    "f64": torch.float64,
+    "f32": torch.float32,
+    "f16": torch.float16,
+    "bf16": torch.bfloat16,
+    "i64": torch.int64,
+    "i32": torch.int32,
+    "i16": torch.int16,
+    "i8": torch.int8,
+    "i1": torch.bool,
+}
+
+_version = attrgetter("_version")
+
+
+class SizeFunction:
+    """Sizes as a function of the call's arguments, compiled once.
+
+    Symbols are read from symbol placeholders, or else from a dimension of a tensor.
+    """
+
+    def __init__(self, sources: dict[sympy.Symbol, str]):
+        self.sources = sources
+
+    def compile(self, shapes: Sequence[Sequence[Dim]]) -> Callable[[Sequence[Any]], tuple]:
+        """`f(args)` giving one tuple of ints per shape."""
+        body = ", ".join(
+            "(" + "".join(f"{self._text(d)}, " for d in shape) + ")" for shape in shapes
+        )
+        return eval(f"lambda a: ({body}{',' if shapes else ''})", dict(_SIZE_NAMES))
+
+    def _text(self, dim: Dim) -> str:
+        if isinstance(dim, int):
+            return str(dim)
+        from torch.utils._sympy.printers import PythonPrinter
+
+        named = {s: sympy.Symbol(self.sources[s], integer=True) for s in dim.free_symbols}
+        return PythonPrinter().doprint(dim.xreplace(named))
+
+
+_SIZE_NAMES = {"max": max, "min": min, "math": __import__("math")}
+
+
+def symbol_sources(placeholder_values: Sequence[Any]) -> dict[sympy.Symbol, str]:
+    """For every symbol, the Python expression over the argument list `a` that gives it."""
+    sources: dict[sympy.Symbol, str] = {}
+    for i, value in enumerate(placeholder_values):
+        if isinstance(value, torch.SymInt) and value.node.expr.is_Symbol:
+            sources.setdefault(value.node.expr, f"a[{i}]")
+    for i, value in enumerate(placeholder_values):
+        if not isinstance(value, torch.Tensor):
+            continue
+        for d, size in enumerate(value.shape):
+            if isinstance(size, torch.SymInt) and size.node.expr.is_Symbol:
+                sources.setdefault(size.node.expr, f"a[{i}].shape[{d}]")
+    return sources
+
+
+class Launcher:
+    """Calls the entry point of a compiled module the way the graph is called.
+
+    `positions[i]` is the placeholder that the function's argument i comes from, or the name of
+    a constant. With `freeze`, parameters are bound and prepared at the first call, again only
+    if they were replaced or written to.
+    """
+
+    def __init__(
+        self,
+        executable: Any,
+        imported: ImportedFunction,
+        positions: Sequence[int | torch.Tensor],
+        placeholder_values: Sequence[Any],
+        output_strides: Sequence[Sequence[int] | None],
+        freeze: bool,
+    ):
+        self.executable = executable
+        self.imported = imported
+        self.manifest = json.loads(executable.manifest)["entries"]
+        self.positions = list(positions)
+        self.freeze = freeze or PREPARE in self.manifest
+        self.sizes = SizeFunction(symbol_sources(placeholder_values))
+        self.lock = threading.Lock()
+        self.bound: BoundCall | None = None
+        self.parameters = [
+            p
+            for p, a in zip(self.positions, imported.arguments)
+            if a.kind == "parameter" and isinstance(p, int) and self.freeze
+        ]
+        self.finish = _finisher(imported.outputs, self.sizes, output_strides)
+        self.output_shapes = self.sizes.compile([r.shape for r in imported.results])
+        self.output_dtypes = [r.dtype for r in imported.results]
+        self.workspaces: list[torch.Tensor] = []
+        self._plan_arguments()
+
+    def _plan_arguments(self) -> None:
+        """Which placeholders a call passes, and how."""
+        frozen = set(self.parameters)
+        self.tensors: list[tuple[int, bool, bool]] = []  # position, symbol, mutable
+        for position, argument in zip(self.positions, self.imported.arguments):
+            if isinstance(position, int) and position not in frozen:
+                self.tensors.append((position, argument.kind == "symbol", argument.mutable))
+
+    def __call__(self, args: Sequence[Any]) -> list[Any]:
+        bound = self.bound
+        if bound is None or not bound.is_current(args):
+            bound = self._bind(args)
+        call, copies = [], None
+        for position, symbol, mutable in self.tensors:
+            x = args[position]
+            if symbol:
+                call.append(int(x))
+                continue
+            if not x.is_contiguous():
+                original, x = x, x.contiguous()
+                copies = [*(copies or ()), (original if mutable else None, x)]
+            call.append((x.data_ptr(), x.shape))
+        outputs = [
+            torch.empty(shape, dtype=dtype)
+            for shape, dtype in zip(self.output_shapes(args), self.output_dtypes)
+        ]
+        bound.run(call, outputs)
+        for original, copy in copies or ():
+            if original is not None:
+                original.copy_(copy)
+        return self.finish(args, outputs)
+
+    def _bind(self, args: Sequence[Any]) -> BoundCall:
+        """Put constants and frozen parameters in place, and run `prepare` on them."""
+        with self.lock:
+            frozen = set(self.parameters)
+            buffers: dict[int, torch.Tensor] = {}
+            for i, position in enumerate(self.positions):
+                if isinstance(position, torch.Tensor):
+                    buffers[i] = position.contiguous()
+                elif position in frozen:
+                    buffers[i] = args[position].detach().contiguous()
+            with stage("prepare"):
+                prepared = self._prepare(buffers)
+            self.bound = BoundCall(self, buffers, prepared, args)
+            return self.bound
+
+    def _prepare(self, buffers: dict[int, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The prepared weights by name."""
+        entry = self.manifest.get(PREPARE)
+        if entry is None:
+            return {}
+        by_name = {self.imported.arguments[i].name: x for i, x in buffers.items()}
+        prepared: dict[str, torch.Tensor] = {}
+        call = []
+        for argument in entry["arguments"]:
+            if argument["kind"] == "parameter":
+                x = by_name[argument["name"]]
+            elif argument["kind"] == "prepared":
+                x = torch.empty(argument["shape"], dtype=_DTYPES[argument["dtype"]])
+                prepared[argument["name"]] = x
+            else:
+                break  # the workspace
+            call.append((x.data_ptr(), tuple(x.shape)))
+        invoke = self.executable.entry(PREPARE).bind({})
+        workspace = allocate_workspace(invoke.workspace(call))
+        invoke([*call, (workspace.data_ptr(), tuple(workspace.shape))])
+        return prepared
+
+
+class BoundCall:
+    """The entry point with constants, frozen parameters and prepared weights in place."""
+
+    def __init__(
+        self,
+        owner: Launcher,
+        buffers: dict[int, torch.Tensor],
+        prepared: dict[str, torch.Tensor],
+        args: Sequence[Any],
+    ):
+        arguments = owner.manifest[ENTRY]["arguments"]
+        places = dict(buffers)
+        for i, argument in enumerate(arguments):
+            if argument["kind"] == "prepared":
+                places[i] = prepared[argument["name"]]
+        self.keep_alive = places
+        self.invoke = owner.executable.entry(ENTRY).bind(
+            {i: (x.data_ptr(), tuple(x.shape)) for i, x in places.items()}
+        )
+        self.positions = owner.parameters
+        self.parameters = [args[p] for p in self.positions]
+        # Inference tensors carry no version: writing to them is the user's promise not to.
+        self.versioned = [p for p in self.parameters if not p.is_inference()]
+        self.versions = list(map(_version, self.versioned))
+        dynamic = any(-1 in a["shape"] for a in arguments if "shape" in a and a["kind"] != "workspace")
+        self.workspace_size: int | None = None
+        self.dynamic = dynamic
+        self.workspaces = owner.workspaces
+
+    def is_current(self, args: Sequence[Any]) -> bool:
+        """Whether the frozen parameters are still the same tensors with the same contents."""
+        given = [args[p] for p in self.positions]
+        return all(map(is_, given, self.parameters)) and self.versions == list(
+            map(_version, self.versioned)
+        )
+
+    def run(self, call: list, outputs: Sequence[torch.Tensor]) -> None:
+        """Invoke with the unbound graph arguments in `call`; outputs and workspace are added."""
+        call.extend([(x.data_ptr(), x.shape) for x in outputs])
+        size = self.workspace_size
+        if size is None:
+            size = self.invoke.workspace(call)
+            if not self.dynamic:
+                self.workspace_size = size
+        workspace = self._take_workspace(size)
+        call.append((workspace.data_ptr(), workspace.shape))
+        self.invoke(call)
+        self.workspaces.append(workspace)
+
+    def _take_workspace(self, size: int) -> torch.Tensor:
+        """A workspace that no other thread uses; the last one of the pool, if it is large enough."""
+        try:
+            workspace = self.workspaces.pop()
+        except IndexError:
+            return allocate_workspace(size)
+        return workspace if workspace.shape[0] >= size else allocate_workspace(size)
+
+
+def allocate_workspace(size: int) -> torch.Tensor:
+    """Bytes that start at a multiple of 64, which torch's CPU allocator gives."""
+    return torch.empty(max(size, 1), dtype=torch.int8)
+
+
+def _finisher(outputs, sizes: SizeFunction, strides) -> Callable[[Sequence[Any], list], list]:
+    """From the function's results to the graph's outputs, in its order and strides."""
+    symbolic = sizes.compile([[o.size] for o in outputs if o.kind == "symbol"])
+    permutations = [None if s is None else _permutation(s) for s in strides]
+    plain = all(o.kind == "result" and o.index == i for i, o in enumerate(outputs))
+    if plain and not any(permutations):
+        return lambda args, results: results
+
+    def finish(args: Sequence[Any], results: list) -> list:
+        given = iter(symbolic(args))
+        return [
+            _restrided(results[o.index], order)
+            if o.kind == "result"
+            else args[o.index]
+            if o.kind == "argument"
+            else next(given)[0]
+            if o.kind == "symbol"
+            else None
+            for o, order in zip(outputs, permutations)
+        ]
+
+    return finish
+
+
+def _permutation(strides: Sequence[int]) -> tuple[int, ...] | None:
+    """The order of dimensions in memory, outermost first; None when it is row-major."""
+    order = tuple(sorted(range(len(strides)), key=lambda i: -strides[i]))
+    return None if order == tuple(range(len(strides))) else order
+
+
+def _restrided(x: torch.Tensor, order: tuple[int, ...] | None) -> torch.Tensor:
+    """x with its dimensions laid out in memory in `order`, as the graph's fake output has it."""
+    if order is None:
+        return x
+    inverse = sorted(range(len(order)), key=order.__getitem__)
+    return x.permute(order).contiguous().permute(inverse)
+
+
+def argument_positions(
+    arguments: Sequence[Argument], placeholders: Sequence[str], constants: dict[str, torch.Tensor]
+) -> list[int | torch.Tensor]:
+    """For each argument of the function, its placeholder, or the constant it is."""
+    index = {name: i for i, name in enumerate(placeholders)}
+    return [index[a.name] if a.name in index else constants[a.name] for a in arguments]

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Fallback: what has no lowering runs eagerly between compiled parts."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import fx
+from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner
+from torch.fx.passes.operator_support import OperatorSupportBase
+
+from . import counters
+from .errors import UnsupportedOp
+
+
+class _Compilable(OperatorSupportBase):
+    """Everything but the refused nodes, what reads their several results, and side effects."""
+
+    def __init__(self, refused: set[str]):
+        self.refused = refused
+
+    def is_node_supported(self, submodules, node: fx.Node) -> bool:
+        if node.op != "call_function" or node.name in self.refused:
+            return False
+        if node.target is operator.getitem:
+            return self.is_node_supported(submodules, node.args[0])
+        if node.target is torch.ops.aten.copy_.default:
+            return False
+        return isinstance(node.meta.get("val"), (torch.Tensor, tuple, list, torch.SymInt))
+
+
+def compile_parts(
+    graph_module: fx.GraphModule,
+    refused: Sequence[UnsupportedOp],
+    static: frozenset[int],
+    compile_whole: Callable[[fx.GraphModule, frozenset[int]], Callable],
+) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """The graph with every part between refused nodes compiled by `compile_whole`.
+
+    Each refused op is counted in `stats()` and warned about once.
+    """
+    _report(refused)
+    support = _Compilable({op.name for op in refused})
+    partitioner = CapabilityBasedPartitioner(
+        graph_module, support, allows_single_node_partition=True
+    )
+    fused = partitioner.partition_and_fuse()
+    placeholders = [n for n in fused.graph.nodes if n.op == "placeholder"]
+    parameters = {n for i, n in enumerate(placeholders) if i in static}
+    for node in list(fused.graph.nodes):
+        if node.op == "call_module":
+            _compile_part(fused, node, parameters, compile_whole)
+    fused.recompile()
+    return lambda args: fused(*args)
+
+
+def _report(refused: Sequence[UnsupportedOp]) -> None:
+    for op in refused:
+        if counters.count_fallback(op.target):
+            warnings.warn(
+                f"{op.target} at {op.where} has no lowering and runs eagerly"
+                + (f": {op.reason}" if op.reason else ""),
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+
+def _compile_part(fused, node: fx.Node, parameters: set[fx.Node], compile_whole) -> None:
+    """Replace a call of a part by a call of the compiled part."""
+    part = fused.get_submodule(node.target)
+    _return_tuple(part)
+    static = frozenset(i for i, argument in enumerate(node.args) if argument in parameters)
+    compiled = compile_whole(part, static)
+    single = part.meta["single_result"]
+
+    def call(*args):
+        results = compiled(args)
+        return results[0] if single else results
+
+    fused.delete_submodule(node.target)
+    node.op, node.target = "call_function", call
+    call.__name__ = "compiled_part"
+
+
+def _return_tuple(part: fx.GraphModule) -> None:
+    """Graphs that return one value get the form that the importer reads: a tuple."""
+    output = part.graph.output_node()
+    part.meta["single_result"] = not isinstance(output.args[0], (tuple, list))
+    if part.meta["single_result"]:
+        output.args = ((output.args[0],),)
+        part.recompile()
