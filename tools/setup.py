@@ -81,7 +81,9 @@ def available_packages(wanted: list[str]) -> list[str]:
 def python_packages() -> list[str]:
     """Debian ships venv and the headers apart from the interpreter."""
     packages = []
-    if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True).returncode:
+    if subprocess.run(
+        [sys.executable, "-c", "import ensurepip, venv"], capture_output=True
+    ).returncode:
         packages.append(f"python3.{sys.version_info.minor}-venv")
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
         packages.append(f"libpython3.{sys.version_info.minor}-dev")
@@ -136,7 +138,9 @@ def install_python_packages(groups: list[str]) -> None:
 
 def pypi_toolchain() -> dict[str, str]:
     """CMake definitions that point at the toolchain inside .venv."""
-    paths = output_of([str(VENV_PYTHON), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"])
+    paths = output_of(
+        [str(VENV_PYTHON), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    )
     packages = Path(paths.strip())
     mlir, llvm, openmp = packages / "mlir/lib", packages / "llvm/lib", VENV / "lib/libiomp5.so"
     definitions = {
