@@ -85,12 +85,14 @@ def LowerCopiesPass : Pass<"buddy-lower-copies"> {
 }
 
 def LowerStructuralOpsPass : Pass<"buddy-lower-structural-ops"> {
-  let summary = "Rewrite concat, pad and pack as copies into slices of a buffer.";
+  let summary = "Rewrite concat, pad and pack as elementwise ops and copies into slices.";
   let description = [{
     Needs: tensors.
-    Leaves: `tensor.insert_slice`, `linalg.fill` and `linalg.transpose`, which bufferize in place.
+    Leaves: `tensor.insert_slice`, `linalg.fill` and `linalg.transpose`, which bufferize in place;
+    a concatenation of computed parts is one elementwise op, which fuses with what follows.
   }];
-  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def PackMatmulPass : Pass<"buddy-pack-matmul"> {

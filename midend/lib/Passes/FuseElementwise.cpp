@@ -14,15 +14,28 @@ namespace buddy {
 #include "buddy/Passes.h.inc"
 namespace {
 
-/// An op so cheap that computing it again costs less than reading its result.
+/// Computing it again costs less than reading its result: one user, or an op that only
+/// spreads fewer elements over more.
 bool isCheap(linalg::LinalgOp op) {
-  return isa<linalg::FillOp, linalg::BroadcastOp>(op) ||
-         (op->hasOneUse() || llvm::hasSingleElement(op.getBlock()->without_terminator()));
+  if (op->hasOneUse() || isa<linalg::FillOp>(op))
+    return true;
+  size_t operations = op.getBlock()->getOperations().size();
+  if (operations == 1) // a transposition or broadcast: another way to index
+    return true;
+  return operations == 2 && llvm::all_of(op.getDpsInputOperands(), [&](OpOperand *input) {
+    return op.getMatchingIndexingMap(input).getNumResults() < op.getNumLoops();
+  });
 }
 
 bool shouldFuse(OpOperand *operand) {
   auto producer = operand->get().getDefiningOp<linalg::LinalgOp>();
   return producer && isCheap(producer);
+}
+
+/// `[N]` computed from a matmul's `[1,N]`.
+bool readsMatmulRow(OpOperand *operand) {
+  auto reshape = operand->get().getDefiningOp<tensor::CollapseShapeOp>();
+  return reshape && reshape.getSrc().getDefiningOp<MatmulOp>() && reshape->hasOneUse();
 }
 
 /// Named elementwise ops as linalg.generic, the one form that the patterns know.
@@ -57,6 +70,15 @@ struct FuseElementwisePass : impl::FuseElementwisePassBase<FuseElementwisePass> 
     tensor::EmptyOp::getCanonicalizationPatterns(patterns, context);
     context->getLoadedDialect<linalg::LinalgDialect>()->getCanonicalizationPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      return signalPassFailure();
+
+    // The one place where the higher rank is the better one: an epilogue has its
+    // matmul's shape. Afterwards, or the two sets would undo each other's work.
+    RewritePatternSet epilogues(context);
+    linalg::populateFoldReshapeOpsByExpansionPatterns(epilogues, readsMatmulRow);
+    tensor::ExpandShapeOp::getCanonicalizationPatterns(epilogues, context);
+    tensor::CollapseShapeOp::getCanonicalizationPatterns(epilogues, context);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(epilogues))))
       signalPassFailure();
   }
 };

@@ -93,7 +93,23 @@ static bool isSmall(Operation *op) {
   return elements <= 1 << 14;
 }
 
+/// The last op of a matmul's epilogue, a residual's addition: it belongs to the matmul's
+/// kernel and not to the norm that follows.
+static bool isEpilogue(Operation *op) {
+  return llvm::any_of(op->getOperands(),
+                      [](Value operand) { return operand.getDefiningOp<MatmulOp>(); });
+}
+
 bool KernelGroup::tryAdd(Operation *producer) {
+  // A slice is filled by what computes it, as in an update of a KV cache.
+  if (isa<tensor::InsertSliceOp>(root()) && members.size() == 1 &&
+      isa<linalg::GenericOp>(producer)) {
+    members.push_back(producer);
+    loops[producer] = {};
+    return true;
+  }
+  if (isEpilogue(producer) && name() == "reduce")
+    return false;
   bool isMatmul = isa<MatmulOp>(producer);
   if (!isa<linalg::GenericOp, MatmulOp>(producer) || !isa<linalg::GenericOp>(root()) ||
       (isMatmul && hasMatmul))

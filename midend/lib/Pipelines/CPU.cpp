@@ -38,6 +38,8 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   cleanUp(pm);
   pm.addPass(createHoistPreparePass());
   pm.addNestedPass<func::FuncOp>(createLowerStructuralOpsPass());
+  // Before unit extents are folded, so that a transposition of [1,9] becomes none at all.
+  pm.addNestedPass<func::FuncOp>(createFuseElementwisePass());
   pm.addPass(createLinalgFoldUnitExtentDimsPass());
   pm.addNestedPass<func::FuncOp>(createFuseElementwisePass());
   cleanUp(pm);
@@ -59,6 +61,8 @@ static void reachTiled(OpPassManager &pm) {
 /// No tensor is left. Entry points write into buffers of their caller; what lives
 /// between kernels lies in one workspace.
 static void reachBufferized(OpPassManager &pm) {
+  // A value made to be inserted is computed where it is inserted.
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
