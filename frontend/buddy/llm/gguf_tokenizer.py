@@ -3,13 +3,15 @@
 
 """The tokenizer inside a GGUF file, rebuilt in Hugging Face's format.
 
-Metadata: ``tokenizer.ggml.model`` ("gpt2": byte-level BPE), ``.pre`` (how text is split before
-merging), ``.tokens``, ``.token_type`` (3: control, 4: user defined), ``.merges``.
+Metadata: ``tokenizer.ggml.model`` ("gpt2": byte-level BPE, "llama": SentencePiece), ``.tokens``,
+``.token_type`` (3: control, 4: user defined), and ``.pre`` (how text is split before merging) and
+``.merges`` or ``.scores``.
 """
 
 from __future__ import annotations
 
 from buddy.errors import ModelError
+from buddy.llm.sentencepiece_file import serialize
 from buddy.llm.tokenizer import Tokenizer, eos_ids, wrap
 from buddy.quantization.gguf import GGUFFile
 
@@ -36,22 +38,47 @@ DIGITS_FIRST = ("smollm", "starcoder", "refact", "command-r")
 def read_tokenizer(file: GGUFFile) -> Tokenizer:
     """Build the tokenizer; ModelError if it is damaged or of a kind we do not have."""
     model = file.get("tokenizer.ggml.model", str)
-    if model != "gpt2":
+    readers = {"gpt2": _read_byte_level, "llama": _read_sentencepiece}
+    if model not in readers:
         raise ModelError(
-            f"{file.path}: tokenizer {model!r} is not supported in GGUF files, only 'gpt2'; "
-            "compile from the Hugging Face directory instead"
+            f"{file.path}: tokenizer {model!r} is not supported; supported are {', '.join(readers)}"
         )
     tokens = _strings(file, "tokenizer.ggml.tokens")
-    merges = [tuple(merge.split(" ")) for merge in _strings(file, "tokenizer.ggml.merges")]
-    hf = _transformers_tokenizer(file, _byte_level_bpe(file, tokens, merges), tokens)
+    kind, content, hf = readers[model](file, tokens)
     return Tokenizer(
-        kind="byte-bpe",
-        content=hf.backend_tokenizer.to_str().encode(),
+        kind=kind,
+        content=content,
         hf=hf,
         bos=hf.bos_token_id,
         eos=eos_ids(hf, file.get("tokenizer.ggml.eot_token_id", int, None)),
-        add_bos=file.get("tokenizer.ggml.add_bos_token", bool, False),
+        add_bos=file.get("tokenizer.ggml.add_bos_token", bool, model == "llama"),
     )
+
+
+def _read_byte_level(file: GGUFFile, tokens: list[str]) -> tuple[str, bytes, object]:
+    """Byte-level BPE: kind, tokenizer.json, and the same in transformers."""
+    merges = [tuple(merge.split(" ")) for merge in _strings(file, "tokenizer.ggml.merges")]
+    hf = _transformers_tokenizer(file, _byte_level_bpe(file, tokens, merges), tokens)
+    return "byte-bpe", hf.backend_tokenizer.to_str().encode(), hf
+
+
+def _read_sentencepiece(file: GGUFFile, tokens: list[str]) -> tuple[str, bytes, object]:
+    """SentencePiece: kind, tokenizer.model, and special tokens and chat template in transformers.
+
+    Text is encoded by SentencePiece alone; what transformers gets knows the vocabulary, no merges.
+    """
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models
+
+    scores = file.get("tokenizer.ggml.scores", list)
+    kinds = file.get("tokenizer.ggml.token_type", list)
+    if not len(tokens) == len(scores) == len(kinds):
+        raise ModelError(f"{file.path}: tokens, scores and token types differ in number")
+    prefix = file.get("tokenizer.ggml.add_space_prefix", bool, True)
+    vocab = {token: index for index, token in enumerate(tokens)}
+    backend = Backend(models.WordLevel(vocab, unk_token=tokens[0]))
+    hf = _transformers_tokenizer(file, backend, tokens)
+    return "sentencepiece", serialize(tokens, scores, kinds, prefix), hf
 
 
 def _strings(file: GGUFFile, key: str) -> list[str]:
