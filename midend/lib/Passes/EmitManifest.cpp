@@ -61,7 +61,11 @@ struct EmitManifestPass : impl::EmitManifestPassBase<EmitManifestPass> {
     json::Object entries;
     int64_t kernels = 0;
     for (auto function : module.getOps<func::FuncOp>()) {
-      kernels += function->hasAttr("buddy.kernel");
+      if (function->hasAttr("buddy.kernel")) {
+        ++kernels;
+        // Inlined into the list of calls, a kernel would be compiled once a layer again.
+        function->setAttr("passthrough", b.getArrayAttr(b.getStringAttr("noinline")));
+      }
       if (!function.isPublic() || function.isExternal())
         continue;
       function->setAttr("llvm.emit_c_interface", b.getUnitAttr());

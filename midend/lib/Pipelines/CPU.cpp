@@ -84,6 +84,8 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   matmul.vectorBits = options.vectorBits;
   matmul.hasBF16Dot = options.hasBf16Dot;
   pm.addNestedPass<func::FuncOp>(createVectorizeMatmulPass(matmul));
+  pm.addPass(
+      createVectorizeAttentionPass(VectorizeAttentionPassOptions{options.vectorBits}));
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
 }
