@@ -5,9 +5,9 @@
 python tests/runtime/data/make_fixtures.py      (needs tokenizers and sentencepiece)
 """
 
+import io
 import json
 import pathlib
-import tempfile
 
 import sentencepiece
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -133,22 +133,20 @@ def write_byte_bpe() -> None:
 
 
 def write_sentencepiece() -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        corpus = pathlib.Path(directory, "corpus.txt")
-        corpus.write_text("\n".join(CORPUS))
-        sentencepiece.SentencePieceTrainer.train(
-            input=str(corpus), model_prefix=f"{directory}/tokenizer", vocab_size=400,
-            model_type="bpe", byte_fallback=True, hard_vocab_limit=False, minloglevel=2,
-            normalization_rule_name="identity", remove_extra_whitespaces=False,
-        )
-        model = pathlib.Path(directory, "tokenizer.model").read_bytes()
+    writer = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(CORPUS), model_writer=writer, vocab_size=400,
+        model_type="bpe", byte_fallback=True, hard_vocab_limit=False, minloglevel=2,
+        normalization_rule_name="identity", remove_extra_whitespaces=False,
+    )
+    model = writer.getvalue()
     (HERE / "tokenizer.model").write_bytes(model)
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
     texts = [text for text in NASTY if "<|" not in text and "\x00" not in text]
-    expected = [
-        {"text": text, "ids": processor.encode(text), "decoded": processor.decode(processor.encode(text))}
-        for text in texts
-    ]
+    expected = []
+    for text in texts:
+        ids = processor.encode(text)
+        expected.append({"text": text, "ids": ids, "decoded": processor.decode(ids)})
     (HERE / "sentencepiece_cases.json").write_text(json.dumps(expected, separators=(",", ":")) + "\n")
 
 
