@@ -97,12 +97,14 @@ TEST_F(BuddyLlamaTest, Chats) {
 
 TEST_F(BuddyLlamaTest, MistakesAreSentencesAndFailures) {
   const std::pair<std::string, const char *> mistakes[] = {
-      {"", "DIR"},
+      {"", "give one model package"},
       {package, "give a prompt"},
       {package + " -p x --raw --frobnicate", "frobnicate"},
       {package + " -p x --raw --top-p 3", "top-p"},
       {package + " -p x --raw --max-tokens 0", "max-tokens"},
-      {package + " -p x -f y", "excludes"},
+      {package + " -p x -i", "choose one"},
+      {package + " --bench 5", "two numbers"},
+      {package + " -p x --seed one", "--seed takes an integer"},
       {package + " -f /nonexistent/file", "cannot be read"},
       {package + " -p '' --raw", "prompt is empty"},
       {package + " --bench 65 4", "longer than the context of 64"},
