@@ -174,6 +174,25 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def VectorizeAttentionPass : Pass<"buddy-vectorize-attention", "::mlir::ModuleOp"> {
+  let summary = "Rewrite buddy.attention on memrefs as vector loops with an online softmax.";
+  let description = [{
+    Needs: memrefs whose innermost dimension is contiguous; head counts and sizes static,
+    the rest may be dynamic.
+    Leaves: one `scf.forall` over batch, key/value head and tiles of query rows (plain loops
+    when there is a parallel loop around it already) that calls a private function with
+    `math.exp` on vectors and scratch of some 50 KiB on the stack. Keys past `valid` are
+    never read. A row that sees no key is 0.
+    Does not touch: anything else; each is a missed remark.
+  }];
+  let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
+                        "Width of a vector register in bits.">];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::math::MathDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
 def VectorizeMatmulPass
     : InterfacePass<"buddy-vectorize-matmul", "::mlir::FunctionOpInterface"> {
   let summary = "Rewrite buddy.matmul on memrefs as register-tiled vector loops.";

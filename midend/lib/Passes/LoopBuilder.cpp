@@ -19,9 +19,13 @@ bool buddy::hasUnitInnerStride(Value memref) {
   return type.getRank() == 0 || type.areTrailingDimsContiguous(1);
 }
 
+void buddy::missed(Operation *op, StringRef pass, StringRef reason) {
+  remark::missed(op->getLoc(), remark::RemarkOpts::name("NotVectorized").category(pass)) << reason;
+}
+
 LogicalResult buddy::missed(PatternRewriter &rewriter, Operation *op, StringRef pass,
                             StringRef reason) {
-  remark::missed(op->getLoc(), remark::RemarkOpts::name("NotVectorized").category(pass)) << reason;
+  missed(op, pass, reason);
   return rewriter.notifyMatchFailure(op, reason);
 }
 

@@ -67,7 +67,9 @@ std::optional<int64_t> constantOf(mlir::Value value);
 /// Whether consecutive elements of the last dimension are neighbours in memory.
 bool hasUnitInnerStride(mlir::Value memref);
 
-/// Refuses to rewrite `op` and says so in a remark (`--remarks-filter-missed=.*`).
+/// Says in a remark why `op` is left as it is (`--remarks-filter-missed=.*`).
+void missed(mlir::Operation *op, llvm::StringRef pass, llvm::StringRef reason);
+/// The same, as the result of a pattern.
 llvm::LogicalResult missed(mlir::PatternRewriter &rewriter, mlir::Operation *op,
                            llvm::StringRef pass, llvm::StringRef reason);
 
