@@ -92,8 +92,13 @@ def _discard(path: Path) -> None:
         pass  # in a read-only directory there is nothing to discard
 
 
-@functools.cache
+_warned: set[str] = set()
+
+
 def _warn_once(directory: str, reason: str) -> None:
+    if directory in _warned:
+        return
+    _warned.add(directory)
     warnings.warn(
         f"the cache directory {directory} cannot be written ({reason}): compiled modules are "
         "kept in a temporary directory; set BUDDY_CACHE_DIR to a writable one",

@@ -31,6 +31,9 @@ KEPT = (
 # Core Aten keeps these; their parts are all there is to them.
 DECOMPOSED = (
     aten.native_dropout.default,
+    aten._native_batch_norm_legit.no_stats,
+    aten._native_batch_norm_legit_functional.default,
+    aten.native_batch_norm_backward.default,
     aten.native_layer_norm_backward.default,
     aten.embedding_dense_backward.default,
     aten._softmax_backward_data.default,

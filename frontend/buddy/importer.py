@@ -14,6 +14,7 @@ import torch
 from mlir import ir
 from mlir.dialects import func
 from torch import fx
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from . import types
 from .errors import LoweringFailed, UnsupportedOp, UnsupportedOpError
@@ -150,6 +151,8 @@ class _GraphImporter:
         for node in self.placeholders:
             argument, value = self.given[node], node.meta.get("val")
             if isinstance(value, torch.Tensor):
+                if not types.is_supported(value):
+                    continue  # every op that reads it is refused
                 kind = self.symbols.spec(value).mlir_type()
             elif isinstance(value, (torch.SymInt, int)):
                 if isinstance(self.symbols.resolve(value), int):
@@ -174,7 +177,7 @@ class _GraphImporter:
 
     def _add_constant(self, signature: _Signature, node: fx.Node) -> None:
         value = self._attribute(node)
-        self.constants[node.target] = value.detach()
+        self.constants[node.target] = value
         signature.arguments.append(Argument(node.target, "parameter"))
         signature.types.append(self.symbols.spec(value).mlir_type())
         signature.nodes.append(node)
@@ -218,7 +221,7 @@ class _GraphImporter:
         if node not in self.values:
             value = node.meta.get("val")
             symbolic = isinstance(value, (torch.SymInt, int))
-            self.values[node] = self.symbols.resolve(value) if symbolic else value
+            self.values[node] = self.symbols.resolve(value) if symbolic else None
 
     def _import_constant(self, node: fx.Node) -> None:
         if node in self.values:
@@ -267,6 +270,10 @@ class _GraphImporter:
 
     def _call_lowering(self, node: fx.Node, wanted: Any) -> Any:
         self.emitter.out = wanted
+        for operand in node.all_input_nodes:
+            value = operand.meta.get("val")
+            if isinstance(value, torch.Tensor) and self.values[operand] is None:
+                raise Unsupported(f"{operand.name} is {types.describe(value)}, on {value.device}")
         arguments = fx.map_arg(node.args, self._value_of)
         keywords = fx.map_arg(node.kwargs, self._value_of)
         arguments = _map_symints(arguments, self.symbols.resolve)
@@ -301,7 +308,7 @@ class _GraphImporter:
             if isinstance(value, torch.Tensor):
                 return self.emitter.empty(self.symbols.spec(value))
         except (Unsupported, types.UnsupportedType):
-            return None
+            return None  # whatever reads it is refused too
         if isinstance(value, (tuple, list)):
             return tuple(self._stand_in(v) for v in value)
         return None
@@ -391,7 +398,8 @@ def dense_constant(e: Emitter, value: torch.Tensor) -> ir.Value:
     spec = TensorSpec(tuple(value.shape), value.dtype)
     element = types.element_type(spec.dtype)
     make = ir.FloatAttr.get if types.is_float(spec.dtype) else ir.IntegerAttr.get
-    numbers = [make(element, x) for x in value.detach().flatten().tolist()]
+    with unset_fake_temporarily():  # AOTAutograd compiles with only fake tensors allowed
+        numbers = [make(element, x) for x in value.detach().flatten().tolist()]
     if not numbers:
         return e.empty(spec)
     kind = spec.mlir_type()

@@ -54,6 +54,12 @@ def element_type(dtype: torch.dtype) -> ir.Type:
     return _ELEMENT_TYPES[dtype]()
 
 
+def is_supported(value: torch.Tensor) -> bool:
+    """Whether a tensor can be an argument of compiled code."""
+    dense = value.layout == torch.strided and value.device.type == "cpu"
+    return dense and value.dtype in _ELEMENT_TYPES
+
+
 def short_name(dtype: torch.dtype) -> str:
     """`f32` for torch.float32: how error messages and manifests call a dtype."""
     return _SHORT_NAMES.get(dtype, str(dtype).removeprefix("torch."))

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// x86 features by CPUID, as the Intel and AMD manuals number them. A test compares the names and
-// the answers with LLVM's on the machine it runs on.
+// x86 features by CPUID, as the Intel and AMD manuals number them, under the names of LLVM 22. A
+// test compares the answers with /proc/cpuinfo.
 
 #if defined(__x86_64__)
 
@@ -128,6 +128,7 @@ constexpr Feature table[] = {
     {"xsavec", 0xd, 1, EAX, 1, Xsave},
     {"xsaves", 0xd, 1, EAX, 3, Xsave},
     {"ptwrite", 0x14, 0, EBX, 4, None},
+    {"avx10.2", 0x24, 0, EBX, 1, Avx512}, // a version number; 2 and 3 have this bit
     {"widekl", 0x19, 0, EBX, 2, None},
     {"amx-fp8", 0x1e, 1, EAX, 4, Amx},
     {"amx-tf32", 0x1e, 1, EAX, 6, Amx},

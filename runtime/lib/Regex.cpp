@@ -9,17 +9,57 @@
 
 using namespace buddy::runtime;
 
-Regex::Regex(const std::string &pattern) {
+/// What \s and \w mean in Hugging Face's tokenizers, as members of a character class. PCRE2's own
+/// differ in a few characters: U+180E counts as a space there, combining marks not as words.
+static const char *membersOf(char letter) {
+  switch (letter) {
+  case 's':
+  case 'S':
+    return R"(\x{9}-\x{D}\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029})"
+           R"(\x{202F}\x{205F}\x{3000})";
+  case 'w':
+  case 'W':
+    return R"(\p{L}\p{M}\p{N}\p{Pc})";
+  }
+  return nullptr;
+}
+
+/// Spells \s, \S, \w and \W out.
+static std::string spellOutClasses(const std::string &pattern) {
+  std::string result;
+  bool inClass = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    char c = pattern[i];
+    if (c != '\\' || i + 1 == pattern.size()) {
+      inClass = inClass ? c != ']' : c == '[';
+      result += c;
+      continue;
+    }
+    char letter = pattern[++i];
+    const char *members = membersOf(letter);
+    bool negated = letter == 'S' || letter == 'W';
+    if (!members || (inClass && negated)) // a class cannot hold the opposite of a class
+      result.append({c, letter});
+    else if (inClass)
+      result += members;
+    else
+      result += std::string(negated ? "[^" : "[") + members + "]";
+  }
+  return result;
+}
+
+Regex::Regex(const std::string &source) {
+  std::string pattern = spellOutClasses(source);
   int error;
   PCRE2_SIZE at;
-  // UCP: \s, \w and \d mean Unicode's classes, as in the tokenizers these patterns come from.
+  // UCP: \d and \b mean Unicode's classes, as in the tokenizers these patterns come from.
   pcre2_code *compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
                                        PCRE2_UTF | PCRE2_UCP, &error, &at, nullptr);
   if (!compiled) {
     PCRE2_UCHAR message[256];
     pcre2_get_error_message(error, message, sizeof(message));
-    throw ArgumentError("regular expression '" + pattern + "' at " + std::to_string(at) + ": " +
-                        reinterpret_cast<const char *>(message));
+    throw ArgumentError("regular expression '" + source +
+                        "': " + reinterpret_cast<const char *>(message));
   }
   pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE); // where it cannot, matching still works
   code = std::shared_ptr<pcre2_code>(compiled, pcre2_code_free);

@@ -21,9 +21,9 @@ Text Text::encode(const Tokenizer &tokenizer, std::string_view text) {
 
 std::string_view Text::append(TokenId id) {
   std::string_view bytes = tokenizer->bytes(id);
-  bool isFirst = whole.empty() && pending.empty();
-  if (isFirst && tokenizer->stripsLeadingSpace() && !bytes.empty() && bytes.front() == ' ')
+  if (!started && tokenizer->stripsLeadingSpace() && bytes.substr(0, 1) == " ")
     bytes.remove_prefix(1);
+  started = started || !tokenizer->bytes(id).empty();
   tokens.push_back(id);
   pending += bytes;
   return moveWholeCharacters(/*isEnd=*/false);

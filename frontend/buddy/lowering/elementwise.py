@@ -88,8 +88,9 @@ def _atan2(y, x):
 
 
 def _pow(x, y):
-    """x ** y on equal types; integer powers by squaring are upstream's expansion."""
-    return math.powf(x, y) if s.is_float_value(x) else math.ipowi(x, y)
+    if not s.is_float_value(x):
+        raise Unsupported("a power of integers with a variable or large exponent")
+    return math.powf(x, y)
 
 
 BINARY = {
@@ -97,8 +98,8 @@ BINARY = {
     (aten.bitwise_and.Tensor, aten.bitwise_and.Scalar): arith.andi,
     (aten.bitwise_or.Tensor, aten.bitwise_or.Scalar): arith.ori,
     (aten.bitwise_xor.Tensor, aten.bitwise_xor.Scalar): arith.xori,
-    (aten.bitwise_left_shift.Tensor,): arith.shli,
-    (aten.bitwise_right_shift.Tensor,): arith.shrsi,
+    (aten.bitwise_left_shift.Tensor, aten.__lshift__.Tensor, aten.__lshift__.Scalar): arith.shli,
+    (aten.bitwise_right_shift.Tensor, aten.__rshift__.Tensor, aten.__rshift__.Scalar): arith.shrsi,
     (aten.div.Tensor, aten.div.Scalar): arith.divf,
     (aten.fmod.Tensor, aten.fmod.Scalar): s.fmod,
     (aten.maximum.default,): s.maximum,
@@ -170,11 +171,23 @@ def pow_scalar(e: Emitter, x, exponent):
         -1: lambda v: arith.divf(s.like(1, v), v),
         -0.5: lambda v: arith.divf(s.like(1, v), math.sqrt(v)),
     }
-    if exponent in short and (is_float(e.out.dtype) or exponent in (0, 1, 2, 3)):
+    if not is_float(e.out.dtype):
+        return e.pointwise(lambda v: _whole_power(v, exponent), x)
+    if exponent in short:
         return e.pointwise(short[exponent], x)
-    if not is_float(e.out.dtype) and exponent < 0:
-        raise Unsupported("an integer to a negative power")
     return e.pointwise(_pow, x, exponent)
+
+
+def _whole_power(x, exponent: int):
+    """x ** exponent of integers by repeated squaring, unrolled."""
+    if not 0 <= exponent <= 64:
+        raise Unsupported(f"an integer to the power {exponent}")
+    result, square = s.like(1, x), x
+    while exponent:
+        if exponent & 1:
+            result = s.mul(result, square)
+        square, exponent = s.mul(square, square), exponent >> 1
+    return result
 
 
 @lowers(aten.pow.Scalar)

@@ -81,9 +81,11 @@ class Emitter:
 
     def full(self, spec: TensorSpec, value: Number | sympy.Expr | ir.Value) -> ir.Value:
         """A tensor of one number; `value` may be an MLIR scalar of the element type already."""
+        out = self.empty(spec)
+        if self.is_empty(spec):
+            return out
         if not isinstance(value, ir.Value):
             value = self.number(value, spec.dtype)
-        out = self.empty(spec)
         return self.track(linalg.fill(value, outs=[out]), spec)
 
     def number(self, value: Number | sympy.Expr, dtype: torch.dtype) -> ir.Value:
@@ -142,6 +144,8 @@ class Emitter:
 
     def map(self, body: Callable[..., ir.Value], tensors, out: TensorSpec) -> ir.Value:
         """A parallel linalg.generic over out's shape; `body` gets elements as they are stored."""
+        if self.is_empty(out):
+            return self.empty(out)
         aligned = [self._align(x, out.shape) for x in tensors]
         maps = [m for _, m in aligned] + [ir.AffineMap.get_identity(out.rank)]
         values = [v for v, _ in aligned]
@@ -219,6 +223,8 @@ class Emitter:
             return x
         source = self.spec(x)
         out = self.empty(source.with_shape(source.shape[p] for p in permutation))
+        if self.is_empty(source):
+            return out
         op = linalg.transpose(x, outs=[out], permutation=permutation)
         return self.track(op.results[0], self.spec(out))
 
@@ -289,6 +295,8 @@ class Emitter:
         write = ir.AffineMap.get(source.rank, 0, exprs[: len(kept)])
         shape = [source.shape[i] for i in kept]
         starts = [self.full(TensorSpec(tuple(shape), dtype), value) for value, dtype in inits]
+        if self.is_empty(source):
+            return starts
         maps = [read] + [write] * len(starts)
         return self.generic([x], starts, maps, len(kept), source.rank - len(kept), body)
 

@@ -19,6 +19,8 @@ def _accumulate(e: Emitter, op, a, b, shape):
     """`op` of a and b into zeros of the compute dtype: half precision adds up in f32."""
     dtype = e.dtype(a)
     start = e.full(TensorSpec(tuple(shape), compute_dtype(dtype)), 0)
+    if e.is_empty(e.spec(a)) or e.is_empty(e.spec(b)):
+        return e.cast(start, dtype)
     return e.cast(e.track(op(a, b, outs=[start]), e.spec(start)), dtype)
 
 

@@ -137,7 +137,7 @@ def any_all(e: Emitter, x):
 
 
 @lowers(aten.any.dim, aten.any.dims)
-def any_dim(e: Emitter, x, dim, keepdim=False):
+def any_dim(e: Emitter, x, dim=None, keepdim=False):
     return _truth(e, x, dim, arith.ori, False)
 
 
@@ -244,7 +244,7 @@ def cumsum(e: Emitter, x, dim, *, dtype=None):
 
     Quadratic in the length, but parallel and fusible; the sequences it sees are positions.
     """
-    if e.rank(x) == 0:
+    if e.rank(x) == 0 or e.is_empty(e.out):
         return e.cast(x, e.out.dtype)
     rank, dim, source = e.rank(x), dim % e.rank(x), e.dtype(x)
     wide = compute_dtype(e.out.dtype)

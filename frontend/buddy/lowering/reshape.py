@@ -102,7 +102,7 @@ def _collapse(e: Emitter, x: ir.Value, groups: list[Group]) -> ir.Value:
 def _expand(e: Emitter, x: ir.Value, groups: list[Group], shape: tuple[Dim, ...]) -> ir.Value:
     """Each dimension of x as its group of the target."""
     spec = e.spec(x).with_shape(shape)
-    if all(len(g.target) == 1 for g in groups) or not shape:
+    if not shape or (e.rank(x) and all(len(g.target) == 1 for g in groups)):
         return e.track(x, spec)
     reassociation = [g.target for g in groups] if e.rank(x) else []
     value = tensor.expand_shape(

@@ -84,7 +84,7 @@ def neg(x: ir.Value) -> ir.Value:
 def absolute(x: ir.Value) -> ir.Value:
     if is_bool_value(x):
         return x
-    return math.absf(x) if is_float_value(x) else math.absi(x)
+    return math.absf(x) if is_float_value(x) else arith.maxsi(x, neg(x))
 
 
 _FLOAT_PREDICATES = {

@@ -41,8 +41,9 @@ private:
 
   const Tokenizer *tokenizer;
   std::vector<TokenId> tokens;
-  std::string whole;   // characters that are complete
-  std::string pending; // bytes that are not yet
+  std::string whole;    // characters that are complete
+  std::string pending;  // bytes that are not yet
+  bool started = false; // a token with bytes has come
 };
 
 } // namespace buddy::runtime

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Attention against eager, as one op and over a cache."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from checking import check
+
+from buddy.llm import attention as cache_attention  # noqa: F401 - defines cached_attention
+
+aten = torch.ops.aten
+TOLERANCE = (2e-5, 1e-4)
+
+
+@pytest.mark.parametrize("queries,keys", [(7, 7), (1, 19), (33, 33)])
+def test_plain_and_causal(queries, keys):
+    def attend(q, k, v):
+        plain = F.scaled_dot_product_attention(q, k, v)
+        scaled = F.scaled_dot_product_attention(q, k, v, scale=0.3)
+        return plain, scaled
+
+    check(attend, (2, 4, queries, 16), (2, 4, keys, 16), (2, 4, keys, 16), tolerance=TOLERANCE)
+    if queries == keys:
+        check(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+              *[(1, 4, keys, 16)] * 3, tolerance=TOLERANCE)  # fmt: skip
+
+
+def test_masks():
+    def attend(q, k, v, selected, added):
+        return (F.scaled_dot_product_attention(q, k, v, selected),
+                F.scaled_dot_product_attention(q, k, v, added))  # fmt: skip
+
+    selected = torch.ones(2, 1, 5, 9, dtype=torch.bool).tril(3)
+    check(attend, (2, 4, 5, 16), *[(2, 4, 9, 16)] * 2, selected, (1, 1, 5, 9), tolerance=TOLERANCE)
+
+
+def test_grouped_queries():
+    check(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True),
+          (1, 6, 5, 8), (1, 2, 5, 8), (1, 2, 5, 8), tolerance=TOLERANCE)  # fmt: skip
+
+
+def test_by_overload():
+    flash = aten._scaled_dot_product_flash_attention_for_cpu.default
+    check(lambda q, k, v: flash(q, k, v, 0.0, True)[0], *[(1, 4, 7, 16)] * 3, tolerance=TOLERANCE)
+
+
+@pytest.mark.parametrize("length,position", [(5, 0), (1, 5), (4, 9)])
+def test_cache(length, position):
+    def step(q, k, v, keys, values, where):
+        out = torch.ops.buddy.cached_attention(q, k, v, keys, values, where, 0.25)
+        return out, keys, values
+
+    check(step, (1, 4, length, 16), *[(1, 2, length, 16)] * 2, *[(1, 2, 32, 16)] * 2,
+          torch.tensor([position]), tolerance=TOLERANCE)  # fmt: skip

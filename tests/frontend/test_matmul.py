@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Matrix products against eager."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from checking import check
+
+aten = torch.ops.aten
+
+
+@pytest.mark.parametrize("m,k,n", [(5, 7, 33), (1, 64, 64), (17, 1, 3), (16, 32, 48), (0, 3, 4)])
+def test_products(m, k, n):
+    def products(a, b, bias):
+        return (a @ b, a @ b.t().contiguous().t(), torch.addmm(bias, a, b),
+                torch.addmm(bias, a, b, beta=0.5, alpha=2), torch.addmm(bias, a, b, beta=0))  # fmt: skip
+
+    check(products, (m, k), (k, n), (n,))
+
+
+def test_empty_inner_dimension():
+    check(lambda a, b: a @ b, (3, 0), (0, 4))
+
+
+def test_batches_and_vectors():
+    def products(a, b, v):
+        return (a @ b, a.transpose(1, 2) @ a, a @ v, torch.mv(a[0], v), torch.dot(v, v),
+                torch.baddbmm(b[:, :1, :], a[:, :1], b, beta=2), torch.einsum("bij,bjk->ik", a, b),
+                torch.addmv(a[0, :, 0], a[0], v))  # fmt: skip
+
+    check(products, (3, 5, 7), (3, 7, 5), (7,))
+
+
+def test_linear():
+    check(lambda x, w, b: (F.linear(x, w, b), F.linear(x, w)), (2, 3, 7), (5, 7), (5,))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.int64])
+def test_other_types(dtype):
+    check(lambda a, b: (a @ b, (a[None] @ b[None])), (9, 17), (17, 33), dtype=dtype)

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Small transformers models whole: static, and with one artifact for all lengths."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import transformers
+from checking import assert_same, compiled
+
+import buddy
+
+SMALL = {"vocab_size": 128, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+         "num_attention_heads": 4}  # fmt: skip
+TOLERANCE = (2e-5, 1e-4)
+
+
+def llama():
+    config = transformers.LlamaConfig(**SMALL, num_key_value_heads=2, use_cache=False)
+    return transformers.LlamaForCausalLM(config)
+
+
+def gpt2():
+    sizes = {"vocab_size": 128, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 64}
+    special = {"bos_token_id": 0, "eos_token_id": 0}
+    return transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(**sizes, **special, use_cache=False)
+    )
+
+
+def bert():
+    return transformers.BertModel(transformers.BertConfig(**SMALL))
+
+
+def vit():
+    sizes = {k: v for k, v in SMALL.items() if k != "vocab_size"}
+    return transformers.ViTModel(transformers.ViTConfig(**sizes, image_size=32, patch_size=8))
+
+
+def resnet():
+    sizes = {"embedding_size": 16, "hidden_sizes": [16, 32], "depths": [1, 2]}
+    config = transformers.ResNetConfig(**sizes, layer_type="basic")
+    return transformers.ResNetForImageClassification(config)
+
+
+class Perceptron(torch.nn.Sequential):
+    def __init__(self):
+        layers = (torch.nn.Linear(20, 33), torch.nn.GELU(), torch.nn.LayerNorm(33))
+        super().__init__(*layers, torch.nn.Linear(33, 7), torch.nn.Softmax(-1))
+
+
+LANGUAGE = [llama, gpt2, bert]
+OTHERS = [(vit, (1, 3, 32, 32)), (resnet, (2, 3, 32, 32)), (Perceptron, (5, 20))]
+
+
+def tensors(output):
+    values = output.to_tuple() if hasattr(output, "to_tuple") else (output,)
+    return [v for v in values if isinstance(v, torch.Tensor)]
+
+
+def ids(length: int) -> torch.Tensor:
+    return torch.randint(0, 128, (1, length))
+
+
+@pytest.mark.parametrize("make", LANGUAGE)
+def test_language_model(make):
+    model, tokens = make().eval(), ids(7)
+    with torch.no_grad():
+        assert_same(tensors(compiled(model)(tokens)), tensors(model(tokens)), TOLERANCE)
+    assert buddy.stats()["nodes_fallback"] == 0
+
+
+@pytest.mark.parametrize("make", LANGUAGE)
+def test_dynamic_length_compiles_once(make):
+    model, step = make().eval(), None
+    step = torch.compile(model, backend="buddy", fullgraph=True, options={"fallback": False})
+    with torch.no_grad():
+        for length in (7, 3, 19, 64):
+            tokens = ids(length)
+            torch._dynamo.mark_dynamic(tokens, 1)
+            assert_same(tensors(step(tokens)), tensors(model(tokens)), TOLERANCE)
+    assert buddy.stats()["graphs"] == 1
+
+
+@pytest.mark.parametrize("make,shape", OTHERS, ids=lambda v: getattr(v, "__name__", ""))
+def test_other_models(make, shape):
+    model, x = make().eval(), torch.randn(shape)
+    with torch.inference_mode():
+        assert_same(tensors(compiled(model)(x)), tensors(model(x)), TOLERANCE)
+
+
+def test_without_freezing():
+    model, x = Perceptron().eval(), torch.randn(5, 20)
+    with torch.no_grad():
+        assert_same(compiled(model, freeze=False)(x), model(x))
+
+
+def test_half_precision_model():
+    model, x = Perceptron().eval().bfloat16(), torch.randn(5, 20, dtype=torch.bfloat16)
+    with torch.no_grad():
+        assert_same(compiled(model)(x), model(x))
+
+
+def test_training_step():
+    """Forward and backward of an MLP: gradients equal eager's."""
+    model, x = Perceptron(), torch.randn(5, 20)
+    model(x).square().sum().backward()
+    expected = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    compiled(model)(x).square().sum().backward()
+    assert_same([p.grad for p in model.parameters()], expected, TOLERANCE)
+
+
+def test_changed_parameters_are_seen():
+    """Frozen parameters that are written to or replaced are bound again."""
+    model, x = Perceptron().eval(), torch.randn(5, 20)
+    with torch.no_grad():
+        step = compiled(model)
+        assert_same(step(x), model(x))
+        model[0].weight.mul_(2)
+        assert_same(step(x), model(x))
+        model[3].bias = torch.nn.Parameter(torch.ones(7))
+        assert_same(step(x), model(x))

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Softmax and normalizations against eager."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from checking import check
+
+aten = torch.ops.aten
+
+
+@pytest.mark.parametrize("shape", [(3, 17), (2, 3, 64), (5, 1), (), (0, 4)], ids=str)
+def test_softmax(shape):
+    check(lambda x: (x.softmax(-1), x.log_softmax(-1), x.softmax(0)), shape)
+
+
+def test_softmax_of_infinities():
+    x = torch.randn(4, 9).masked_fill(torch.ones(4, 9).triu(1).bool(), float("-inf"))
+    check(lambda x: (x.softmax(-1), x.softmax(0)), x)
+
+
+def test_layer_and_group_norm():
+    def norms(x, w, b):
+        return (F.layer_norm(x, (6,), w, b), F.layer_norm(x, (6,)), F.layer_norm(x, (4, 6)),
+                F.layer_norm(x, (6,), w), F.group_norm(x, 2), F.rms_norm(x, (6,), w),
+                F.group_norm(x, 2, x[0, :, 0], x[1, :, 1]), F.instance_norm(x))  # fmt: skip
+
+    check(norms, (3, 4, 6), (6,), (6,))
+
+
+def test_batch_norm():
+    check(lambda x, w, b, m, v: F.batch_norm(x, m, v.abs() + 0.5, w, b),
+          (2, 3, 4, 5), (3,), (3,), (3,), (3,))  # fmt: skip
+    check(lambda x, m, v: F.batch_norm(x, m, v.abs() + 0.5), (2, 3), (3,), (3,))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_float_types(dtype):
+    check(lambda x: (x.softmax(-1), F.layer_norm(x, (33,)), x.log_softmax(0)), (4, 33),
+          dtype=dtype)  # fmt: skip

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Reductions against eager."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from checking import check
+
+aten = torch.ops.aten
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 17), (1, 3, 1)], ids=str)
+def test_sums_and_extrema(shape):
+    def reduce(x):
+        return (x.sum(), x.sum(1), x.sum((0, 2)), x.sum(-1, keepdim=True), x.mean(),
+                x.mean((1, 2)), x.mean(0, keepdim=True), x.amax(1), x.amin((0, 1)), x.amax(),
+                x.max(), x.min(), x.prod(), x.prod(1), x.argmax(), x.argmax(1), x.argmin(2),
+                x.argmax(1, keepdim=True), *x.max(1), *x.min(0, keepdim=True), x.any(),
+                x.all(), x.any(1), x.all(0), (x > 0).any(1), (x > -1).all((0, 1)),
+                x.logsumexp(1), x.logsumexp((0, 1), keepdim=True), aten.any.dims(x, [0, 1]),
+                x.cumsum(0), x.cumsum(-1))  # fmt: skip
+
+    check(reduce, shape)
+
+
+def test_variances():
+    def spread(x):
+        return (x.var(), x.var(1), x.var((0, 2), keepdim=True), x.var(1, correction=0),
+                x.std(2), *torch.var_mean(x, 1, correction=0))  # fmt: skip
+
+    check(spread, (4, 5, 17))
+
+
+def test_rank_0_and_size_0():
+    check(lambda x: (x.sum(), x.mean(), x.amax(), x.argmax(), x.cumsum(0), x.any(), x.sum(0)), ())
+    check(lambda x: (x.sum(), x.sum(0), x.sum(1), x.prod(), x.any(), x.all(), x.cumsum(0)), (0, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8, torch.bool])
+def test_integers(dtype):
+    def reduce(x):
+        return (x.sum(), x.sum(1), x.prod(0), x.any(0), x.all(1), x.cumsum(1), x.amax(1),
+                x.amin(0), x.sum(1, dtype=torch.float32))  # fmt: skip
+
+    check(reduce, (4, 5), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_float_types(dtype):
+    check(lambda x: (x.sum(1), x.mean(0), x.amax(1), x.var(1), x.sum()), (6, 65), dtype=dtype)
+
+
+def test_nan_and_infinity():
+    x = torch.tensor([[1.0, float("nan"), 3.0], [float("inf"), 2.0, 1.0], [float("-inf")] * 3])
+    check(lambda x: (x.amax(1), x.amin(1), x.argmax(1), x.argmin(1), x.max(1), x.logsumexp(1))[:4]
+          + (x.logsumexp(1),), x)  # fmt: skip
