@@ -1,0 +1,28 @@
+// RUN: buddy-opt %s -split-input-file -buddy-fuse-elementwise | FileCheck %s
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// A chain, here through a reshape, is one loop over the data.
+// CHECK-LABEL: func @chain
+// CHECK:       linalg.generic
+// CHECK:         math.exp
+// CHECK-NEXT:    arith.negf
+// CHECK-NOT:   linalg.generic
+func.func @chain(%x: tensor<4x8xf32>) -> tensor<32xf32> {
+  %e = tensor.empty() : tensor<4x8xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.exp %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<4x8xf32>
+  %flat = tensor.collapse_shape %y [[0, 1]] : tensor<4x8xf32> into tensor<32xf32>
+  %e1 = tensor.empty() : tensor<32xf32>
+  %z = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%flat : tensor<32xf32>) outs(%e1 : tensor<32xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.negf %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<32xf32>
+  return %z : tensor<32xf32>
+}

@@ -1,0 +1,45 @@
+// RUN: buddy-opt %s -split-input-file -buddy-hoist-prepare -canonicalize | FileCheck %s
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// What depends on weights alone is computed once, under one name for both entry points.
+// CHECK-LABEL: func @prefill
+// CHECK-SAME:    %[[P:[a-z0-9]+]]: tensor<8x64x16x1xf32> {buddy.kind = "prepared", buddy.name = "prepared.0"}
+// CHECK-NOT:   linalg.pack
+// CHECK:       "buddy.matmul"(%{{.*}}, %[[P]],
+// CHECK-LABEL: func @decode
+// CHECK-SAME:    buddy.name = "prepared.0"
+// CHECK-NOT:   linalg.pack
+// CHECK-LABEL: func @prepare
+// CHECK-SAME:    buddy.name = "w"
+// CHECK-SAME:    -> (tensor<8x64x16x1xf32> {buddy.kind = "prepared", buddy.name = "prepared.0"})
+// CHECK:       linalg.pack
+// CHECK-NOT:   linalg.pack
+func.func @prefill(%x: tensor<?x64xf32> {buddy.kind = "input", buddy.name = "x"},
+                   %w: tensor<128x64xf32> {buddy.kind = "parameter", buddy.name = "w"},
+                   %out: tensor<?x128xf32> {buddy.kind = "input", buddy.name = "out"}) -> tensor<?x128xf32> {
+  %empty = tensor.empty() : tensor<8x64x16x1xf32>
+  %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %empty : tensor<128x64xf32> -> tensor<8x64x16x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<?x64xf32>, tensor<8x64x16x1xf32>, tensor<?x128xf32>) -> tensor<?x128xf32>
+  return %m : tensor<?x128xf32>
+}
+func.func @decode(%x: tensor<1x64xf32> {buddy.kind = "input", buddy.name = "x"},
+                  %w: tensor<128x64xf32> {buddy.kind = "parameter", buddy.name = "w"}) -> tensor<1x128xf32> {
+  %empty = tensor.empty() : tensor<8x64x16x1xf32>
+  %out = tensor.empty() : tensor<1x128xf32>
+  %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %empty : tensor<128x64xf32> -> tensor<8x64x16x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<1x64xf32>, tensor<8x64x16x1xf32>, tensor<1x128xf32>) -> tensor<1x128xf32>
+  return %m : tensor<1x128xf32>
+}
+
+// -----
+
+// A view costs nothing: it stays where it is used.
+// CHECK-LABEL: func @view
+// CHECK-NOT:   prepared
+// CHECK:       tensor.expand_shape
+// CHECK-NOT:   func.func @prepare
+func.func @view(%w: tensor<128xf32> {buddy.kind = "parameter", buddy.name = "w"}) -> tensor<8x16xf32> {
+  %v = tensor.expand_shape %w [[0, 1]] output_shape [8, 16] : tensor<128xf32> into tensor<8x16xf32>
+  return %v : tensor<8x16xf32>
+}

@@ -1,0 +1,25 @@
+// RUN: buddy-opt %s -split-input-file -buddy-plan-workspace -canonicalize | FileCheck %s
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Three buffers of 1024 bytes, of which two live at a time: two slots.
+// CHECK-LABEL: func @workspace_forward
+// CHECK-SAME:    buddy.entry = "buddy_workspace_forward"
+// CHECK:       %[[BYTES:.*]] = arith.constant 2048 : index
+// CHECK:       return %[[BYTES]]
+// CHECK-LABEL: func @forward
+// CHECK-SAME:    %[[W:[a-z0-9]+]]: memref<?xi8> {buddy.kind = "workspace", buddy.name = "workspace"})
+// CHECK-NOT:   memref.alloc
+// CHECK-COUNT-3: memref.view %[[W]]
+func.func private @kernel(memref<256xf32>, memref<256xf32>)
+func.func @forward(%x: memref<256xf32> {buddy.kind = "input", buddy.name = "x"},
+                   %y: memref<256xf32> {buddy.kind = "output", buddy.name = "output.0"}) {
+  %a = memref.alloc() : memref<256xf32>
+  call @kernel(%x, %a) : (memref<256xf32>, memref<256xf32>) -> ()
+  %b = memref.alloc() : memref<256xf32>
+  call @kernel(%a, %b) : (memref<256xf32>, memref<256xf32>) -> ()
+  %c = memref.alloc() : memref<256xf32>
+  call @kernel(%b, %c) : (memref<256xf32>, memref<256xf32>) -> ()
+  call @kernel(%c, %y) : (memref<256xf32>, memref<256xf32>) -> ()
+  return
+}
