@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
-from operator import attrgetter, is_
+from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 import sympy
@@ -207,22 +207,33 @@ class BoundCall:
         self.invoke = owner.executable.entry(ENTRY).bind(
             {i: (x.data_ptr(), tuple(x.shape)) for i, x in places.items()}
         )
-        self.positions = owner.parameters
-        self.parameters = [args[p] for p in self.positions]
-        # Inference tensors carry no version: writing to them is the user's promise not to.
-        self.versioned = [p for p in self.parameters if not p.is_inference()]
+        self.pick = itemgetter(*owner.parameters, 0) if owner.parameters else None
+        self.parameters = [args[p] for p in owner.parameters]
+        # Only what `prepare` read can be out of date; the others are bound by address. Inference
+        # tensors carry no version: writing to them is the user's promise not to.
+        used = {a["name"] for a in owner.manifest.get(PREPARE, {"arguments": []})["arguments"]}
+        self.versioned = [
+            args[position]
+            for position, argument in zip(owner.positions, owner.imported.arguments)
+            if argument.name in used
+            and isinstance(position, int)
+            and not args[position].is_inference()
+        ]
         self.versions = list(map(_version, self.versioned))
-        dynamic = any(-1 in a["shape"] for a in arguments if "shape" in a and a["kind"] != "workspace")
-        self.workspace_size: int | None = None
-        self.dynamic = dynamic
+        shapes = [a["shape"] for a in arguments if a["kind"] != "workspace" and "shape" in a]
+        self.dynamic = any(-1 in shape for shape in shapes)
+        self.workspace_size: int | None = None  # known after the first call, where it is fixed
         self.workspaces = owner.workspaces
 
     def is_current(self, args: Sequence[Any]) -> bool:
-        """Whether the frozen parameters are still the same tensors with the same contents."""
-        given = [args[p] for p in self.positions]
-        return all(map(is_, given, self.parameters)) and self.versions == list(
-            map(_version, self.versioned)
-        )
+        """Whether the frozen parameters are the same tensors, unwritten where it matters.
+
+        Assigning to a parameter's `.data` is not seen: freeze=False is for that.
+        """
+        if self.pick is None:
+            return True
+        same = all(map(is_, self.parameters, self.pick(args)))
+        return same and self.versions == list(map(_version, self.versioned))
 
     def run(self, call: list, outputs: Sequence[torch.Tensor]) -> None:
         """Invoke with the unbound graph arguments in `call`; outputs and workspace are added."""
