@@ -31,6 +31,8 @@ static void cleanUp(OpPassManager &pm) {
 static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(tosa::createTosaToLinalgNamed());
   pm.addNestedPass<func::FuncOp>(tosa::createTosaToLinalg());
+  pm.addNestedPass<func::FuncOp>(createTosaToTensorPass());
+  pm.addNestedPass<func::FuncOp>(createTosaToArithPass());
   cleanUp(pm);
   // Before fusion: a transposed weight must not be fused into a loop over its rows.
   pm.addNestedPass<func::FuncOp>(

@@ -156,7 +156,9 @@ def compare(e: Emitter, op, x, y, swap=False):
     if dtype == torch.bool:
         raise NotTosa
     x, y = (ranked(e, v, e.out.rank, dtype) for v in ((y, x) if swap else (x, y)))
-    return emit_inferred(e, op, e.out, x, y)
+    if op is tosa.EqualOp:
+        return emit_inferred(e, op, e.out, x, y)
+    return emit(e, op, e.out, x, y)
 
 
 COMPARE = {  # the op, and whether it takes the operands the other way round
