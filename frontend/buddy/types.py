@@ -55,8 +55,11 @@ def element_type(dtype: torch.dtype) -> ir.Type:
 
 
 def is_supported(value: torch.Tensor) -> bool:
-    """Whether a tensor can be an argument of compiled code."""
-    dense = value.layout == torch.strided and value.device.type == "cpu"
+    """Whether a tensor can be an argument of compiled code.
+
+    A meta tensor stands for one whose data comes later, as when a language model is captured.
+    """
+    dense = value.layout == torch.strided and value.device.type in ("cpu", "meta")
     return dense and value.dtype in _ELEMENT_TYPES
 
 
