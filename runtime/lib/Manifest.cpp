@@ -36,6 +36,7 @@ Argument parseArgument(const Json &json) {
   argument.type = *known;
   argument.shape = json.at("shape").get<Shape>();
   argument.isMutable = json.value("mutable", false);
+  argument.isUsed = json.value("used", true);
   return argument;
 }
 

@@ -76,6 +76,8 @@ void Model::bindArgument(Frame &frame, size_t index) {
   switch (argument.kind) {
   case ArgumentKind::Parameter:
   case ArgumentKind::Prepared: {
+    if (!argument.isUsed)
+      return frame.bind(index, nullptr, argument.shape);
     const WeightTensor &tensor = weights.tensorFor(argument);
     return frame.bind(index, const_cast<void *>(tensor.data), tensor.shape);
   }

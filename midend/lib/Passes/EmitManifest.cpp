@@ -30,6 +30,9 @@ json::Object describeArgument(func::FuncOp function, unsigned index) {
   json::Object argument{{"kind", text("buddy.kind")}, {"name", text("buddy.name")}};
   if (function.getArgAttr(index, "buddy.mutable"))
     argument["mutable"] = true;
+  // What only `prepare` reads need not be in memory when the entry runs.
+  if (text("buddy.kind") == "parameter" && function.getArgument(index).use_empty())
+    argument["used"] = false;
   auto type = dyn_cast<MemRefType>(function.getArgument(index).getType());
   argument["dtype"] = type ? printed(type.getElementType()) : "i64";
   json::Array shape;

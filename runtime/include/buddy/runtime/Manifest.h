@@ -36,6 +36,7 @@ struct Argument {
   DataType type = DataType::I64;
   Shape shape;            // dynamicSize where only the call knows
   bool isMutable = false; // updated in place
+  bool isUsed = true;     // false: a parameter whose buffer is never read, and may be missing
 };
 
 /// The signature of one entry point.
