@@ -222,4 +222,16 @@ def VectorizeMatmulPass
   ];
 }
 
+def VerifyPhasePass : Pass<"buddy-verify-phase", "::mlir::ModuleOp"> {
+  let summary = "Check what a state of the pipeline promises at its end.";
+  let description = [{
+    Needs: any module.
+    Leaves: it as it is; fails naming each operation that the state `phase` forbids. `kernels`:
+    no work in entry points. `bufferized`: no tensors. `vectorized`: no linalg or buddy ops.
+    `llvm`: LLVM and OpenMP dialects alone.
+  }];
+  let options = [Option<"phase", "phase", "std::string", /*default=*/"\"llvm\"",
+                        "kernels, bufferized, vectorized or llvm.">];
+}
+
 #endif

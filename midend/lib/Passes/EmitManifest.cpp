@@ -69,8 +69,14 @@ struct EmitManifestPass : impl::EmitManifestPassBase<EmitManifestPass> {
         // Inlined into the list of calls, a kernel would be compiled once a layer again.
         function->setAttr("passthrough", b.getArrayAttr(b.getStringAttr("noinline")));
       }
-      if (!function.isPublic() || function.isExternal())
+      if (function.isExternal())
         continue;
+      if (!function.isPublic()) {
+        // Two models in one process must not take each other's kernels.
+        function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(&getContext(),
+                                                                 LLVM::Linkage::Internal));
+        continue;
+      }
       function->setAttr("llvm.emit_c_interface", b.getUnitAttr());
       if (function->hasAttr("buddy.entry"))
         continue;

@@ -26,6 +26,11 @@ static void cleanUp(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
+/// A bug is to be caught where it was made.
+static void verify(OpPassManager &pm, const char *phase) {
+  pm.addPass(createVerifyPhasePass(VerifyPhasePassOptions{phase}));
+}
+
 /// Linalg on tensors only. Matmuls read packed weights, which `prepare` makes; chains of
 /// elementwise ops are one op.
 static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
@@ -52,6 +57,7 @@ static void reachKernels(OpPassManager &pm) {
   pm.addPass(createFormKernelsPass());
   cleanUp(pm);
   pm.addPass(createDeduplicateKernelsPass());
+  verify(pm, "kernels");
 }
 
 /// Every kernel is a parallel loop over tiles that fit the caches.
@@ -78,6 +84,7 @@ static void reachBufferized(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createPlaceScratchPass());
   pm.addPass(createLowerCopiesPass());
   cleanUp(pm);
+  verify(pm, "bufferized");
 }
 
 /// Tiles are vector code; what no schedule takes is plain loops.
@@ -90,6 +97,7 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
       createVectorizeAttentionPass(VectorizeAttentionPassOptions{options.vectorBits}));
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
+  verify(pm, "vectorized");
 }
 
 static std::string withCommas(std::string features) {
@@ -115,6 +123,7 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createReconcileUnrealizedCastsPass());
   pm.addPass(createEmitEntryPointsPass());
   cleanUp(pm);
+  verify(pm, "llvm");
 }
 
 void buddy::buildCpuPhase(OpPassManager &pm, Phase phase, const CpuOptions &options) {
