@@ -101,7 +101,11 @@ def install_system_packages(wanted: list[str]) -> None:
     if prefix is None:
         return say(f"not root and no passwordless sudo: leaving out {' '.join(missing)}")
     if set(available_packages(missing)) != set(missing):
-        run([*prefix, "apt-get", "update", "-q"], what_to_do="Check this machine's apt sources.")
+        say("$ apt-get update")
+        if subprocess.run(
+            [*prefix, "apt-get", "update", "-q"], stdin=subprocess.DEVNULL
+        ).returncode:
+            say("apt-get update failed (see above); going on with the lists that are there")
     available = available_packages(missing)
     if absent := sorted(set(missing) - set(available)):
         say(f"this distribution does not have: {' '.join(absent)}")

@@ -57,7 +57,7 @@ def _is_supported(arguments: dict) -> bool:
         return False
     if len({v.dtype for v in values}) != 1 or not values[0].is_floating_point():
         return False
-    if any(v.shape[0] is not values[0].shape[0] and v.shape[0] != values[0].shape[0] for v in values):
+    if any(v.shape[0] != values[0].shape[0] for v in values):
         return False
     mask = arguments.get("attn_mask")
     return mask is None or mask.meta["example_value"].dim() == 4

@@ -249,7 +249,7 @@ class BoundCall:
         self.workspaces.append(workspace)
 
     def _take_workspace(self, size: int) -> torch.Tensor:
-        """A workspace that no other thread uses; the last one of the pool, if it is large enough."""
+        """A workspace that no other thread uses: the pool's last one, if it is large enough."""
         try:
             workspace = self.workspaces.pop()
         except IndexError:

@@ -14,9 +14,9 @@ import torch
 from mlir import ir
 from mlir.dialects import func
 from torch import fx
-from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from . import types
+from .constants import dense_constant
 from .errors import LoweringFailed, UnsupportedOp, UnsupportedOpError
 from .locations import location_of, where
 from .lowering import find
@@ -389,18 +389,3 @@ def _map_symints(value: Any, resolve: Callable) -> Any:
     if isinstance(value, dict):
         return {k: _map_symints(v, resolve) for k, v in value.items()}
     return value
-
-
-def dense_constant(e: Emitter, value: torch.Tensor) -> ir.Value:
-    """A small tensor of the graph as an arith.constant."""
-    from mlir.dialects import arith
-
-    spec = TensorSpec(tuple(value.shape), value.dtype)
-    element = types.element_type(spec.dtype)
-    make = ir.FloatAttr.get if types.is_float(spec.dtype) else ir.IntegerAttr.get
-    with unset_fake_temporarily():  # AOTAutograd compiles with only fake tensors allowed
-        numbers = [make(element, x) for x in value.detach().flatten().tolist()]
-    if not numbers:
-        return e.empty(spec)
-    kind = spec.mlir_type()
-    return e.track(arith.constant(kind, ir.DenseElementsAttr.get(numbers, kind)), spec)

@@ -12,7 +12,8 @@ from checking import check
 def test_conv2d():
     def convolve(x, w, b):
         return (F.conv2d(x, w, b), F.conv2d(x, w, stride=2, padding=1),
-                F.conv2d(x, w, b, dilation=2, padding=(2, 1)), F.conv2d(x, w, b, padding="same"))  # fmt: skip
+                F.conv2d(x, w, b, dilation=2, padding=(2, 1)), F.conv2d(x, w, b,
+                padding="same"))  # fmt: skip
 
     check(convolve, (2, 3, 9, 11), (5, 3, 3, 3), (5,))
     check(lambda x, w: F.conv2d(x, w), (1, 3, 5, 5), (4, 3, 1, 1))

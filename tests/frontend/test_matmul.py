@@ -16,7 +16,8 @@ aten = torch.ops.aten
 def test_products(m, k, n):
     def products(a, b, bias):
         return (a @ b, a @ b.t().contiguous().t(), torch.addmm(bias, a, b),
-                torch.addmm(bias, a, b, beta=0.5, alpha=2), torch.addmm(bias, a, b, beta=0))  # fmt: skip
+                torch.addmm(bias, a, b, beta=0.5, alpha=2), torch.addmm(bias, a, b,
+                beta=0))  # fmt: skip
 
     check(products, (m, k), (k, n), (n,))
 

@@ -13,7 +13,8 @@ def test_max_pool():
     def pool(x):
         return (F.max_pool2d(x, 2), F.max_pool2d(x, 3, 2, 1),
                 *F.max_pool2d(x, 3, 2, 1, return_indices=True),
-                F.max_pool2d(x, 3, 2, 1, ceil_mode=True), F.max_pool2d(x, (2, 3), dilation=2))  # fmt: skip
+                F.max_pool2d(x, 3, 2, 1, ceil_mode=True), F.max_pool2d(x, (2, 3),
+                dilation=2))  # fmt: skip
 
     check(pool, (2, 3, 9, 11))
     check(lambda x: F.max_pool2d(x, 2), (3, 8, 8))

@@ -17,7 +17,8 @@ def test_views():
         return (x.view(6, 20), x.reshape(-1), x.view(2, 3, 2, 2, 5), x.view(4, 6, 5), x[:, None],
                 x.unsqueeze(-1), x.view(1, 24, 5, 1), x.flatten(1), x.squeeze(),
                 x.view(2, 1, 3, 20).squeeze(1), x.permute(2, 0, 1), x.transpose(0, 2),
-                x.permute(2, 0, 1).reshape(5, 6, 4), x.clone(), x[0].t(), x[0, 0], x.mT)  # fmt: skip
+                x.permute(2, 0, 1).reshape(5, 6, 4), x.clone(), x[0].t(), x[0, 0],
+                x.mT)  # fmt: skip
 
     check(lambda x: tuple(v + 1 for v in views(x)), (2, 12, 5))
 
@@ -64,7 +65,8 @@ def test_joins():
     def join(x, y, i):
         return (torch.cat([x, y], 1), torch.cat([x, x, y], -1), torch.stack([x, x]),
                 torch.stack([x, x], 2), torch.cat([x, i], 1), torch.cat([x, y[:, :0]], 1),
-                torch.cat([x]), torch.cat([x, x], 0), torch.cat([y[:, :0], y[:, :0]], 1))  # fmt: skip
+                torch.cat([x]), torch.cat([x, x], 0), torch.cat([y[:, :0], y[:, :0]],
+                1))  # fmt: skip
 
     check(join, (3, 4), (3, 1), torch.arange(6).view(3, 2))
 

@@ -25,8 +25,9 @@ def test_unary():
 def test_binary():
     def mixed(x, y, z):
         return (x + y, x - y, x * y, x / (y.abs() + 1), x.maximum(y), x.minimum(z), x + 1, 2 - x,
-                x * 2.5, x / 4, aten.add.Scalar(x, 2), aten.sub.Scalar(x, 2), torch.add(x, y, alpha=2),
-                x.abs().pow(y), aten.mul.Scalar(x, 3), aten.div.Scalar(x, 3), x + z)  # fmt: skip
+                x * 2.5, x / 4, aten.add.Scalar(x, 2), aten.sub.Scalar(x, 2), x + z,
+                x.abs().pow(y), aten.mul.Scalar(x, 3), aten.div.Scalar(x, 3),
+                torch.add(x, y, alpha=2))  # fmt: skip
 
     check_tosa(mixed, (4, 3, 5), (3, 1), ())
 

@@ -43,3 +43,40 @@ func.func @view(%w: tensor<128xf32> {buddy.kind = "parameter", buddy.name = "w"}
   %v = tensor.expand_shape %w [[0, 1]] output_shape [8, 16] : tensor<128xf32> into tensor<8x16xf32>
   return %v : tensor<8x16xf32>
 }
+
+// -----
+
+// A gather reads its table and its scale inside the region: they go along, and an input there
+// keeps the gather where it is.
+// CHECK-LABEL: func @gather
+// CHECK:       tensor.extract
+// CHECK-NOT:   tensor.extract
+// CHECK:       return
+// CHECK-LABEL: func @prepare
+// CHECK:       tensor.extract
+#row = affine_map<(d0, d1) -> (d0)>
+#all = affine_map<(d0, d1) -> (d0, d1)>
+func.func @gather(%table: tensor<512x64xf32> {buddy.kind = "parameter", buddy.name = "table"},
+                  %ids: tensor<7xi64> {buddy.kind = "parameter", buddy.name = "ids"},
+                  %x: tensor<512x64xf32> {buddy.kind = "input", buddy.name = "x"}) -> (tensor<7x64xf32>, tensor<7x64xf32>) {
+  %empty = tensor.empty() : tensor<7x64xf32>
+  %two = arith.constant 2.0 : f32
+  %weights = linalg.generic {indexing_maps = [#row, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%ids : tensor<7xi64>) outs(%empty : tensor<7x64xf32>) {
+  ^bb0(%id: i64, %out: f32):
+    %i = arith.index_cast %id : i64 to index
+    %j = linalg.index 1 : index
+    %e = tensor.extract %table[%i, %j] : tensor<512x64xf32>
+    %s = arith.mulf %e, %two : f32
+    linalg.yield %s : f32
+  } -> tensor<7x64xf32>
+  %inputs = linalg.generic {indexing_maps = [#row, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%ids : tensor<7xi64>) outs(%empty : tensor<7x64xf32>) {
+  ^bb0(%id: i64, %out: f32):
+    %i = arith.index_cast %id : i64 to index
+    %j = linalg.index 1 : index
+    %e = tensor.extract %x[%i, %j] : tensor<512x64xf32>
+    linalg.yield %e : f32
+  } -> tensor<7x64xf32>
+  return %weights, %inputs : tensor<7x64xf32>, tensor<7x64xf32>
+}

@@ -35,6 +35,8 @@ typedef struct {
   "{\"kind\": \"input\", \"name\": \"position\", \"dtype\": \"i64\", \"shape\": [1]},"             \
   "{\"kind\": \"input\", \"name\": \"k_cache.0\", \"dtype\": \"f32\","                             \
   " \"shape\": [1, 1, 64, 1], \"mutable\": true},"                                                 \
+  "{\"kind\": \"parameter\", \"name\": \"packed_away\", \"dtype\": \"f32\", \"shape\": [9],"       \
+  " \"used\": false},"                                                                             \
   "{\"kind\": \"prepared\", \"name\": \"prepared.0\", \"dtype\": \"f32\", \"shape\": [300]},"      \
   "{\"kind\": \"output\", \"name\": \"output.0\", \"dtype\": \"f32\", \"shape\": [1, 1, 300]},"    \
   "{\"kind\": \"workspace\", \"name\": \"workspace\", \"dtype\": \"i8\", \"shape\": [-1]}"
@@ -42,20 +44,20 @@ typedef struct {
 const char buddy_manifest[] =
     "{\"abi\": 1, \"target\": \"cpu\", \"features\": [" MODULE_FEATURES "], \"kernels\": 1,"
     " \"entries\": {"
-    "\"prefill\": {\"graph_arguments\": 5, \"arguments\": [" ARGUMENTS(
+    "\"prefill\": {\"graph_arguments\": 6, \"arguments\": [" ARGUMENTS(
         "-1", "{\"kind\": \"symbol\", \"name\": \"s0\"},") "]},"
-                                                           "\"decode\": {\"graph_arguments\": 4, "
+                                                           "\"decode\": {\"graph_arguments\": 5, "
                                                            "\"arguments\": [" ARGUMENTS("1",
                                                                                         "") "]}}}";
 
 /* Appends the tokens to the cache and writes the logits. The workspace must hold one float for
  * each token: a runtime that makes it too small is caught by the address sanitizer. */
 static void run(void *const *arguments, int64_t count) {
-  const Floats *bias = arguments[0], *prepared = arguments[4], *logits = arguments[5];
+  const Floats *bias = arguments[0], *prepared = arguments[5], *logits = arguments[6];
   const Ids *ids = arguments[1];
   int64_t position = *((const Ids *)arguments[2])->aligned;
   const Cache *cache = arguments[3];
-  float *scratch = ((const Floats *)arguments[6])->aligned;
+  float *scratch = ((const Floats *)arguments[7])->aligned;
   for (int64_t i = 0; i < count; ++i)
     scratch[i] = (float)ids->aligned[i];
   for (int64_t i = 0; i < count; ++i)

@@ -17,7 +17,7 @@ import torch
 from mlir import ir
 from mlir.dialects import arith, linalg, tensor
 
-from ..types import Dim, TensorSpec, compute_dtype, element_type, is_float, static_shape
+from ..types import Dim, TensorSpec, compute_dtype, element_type, static_shape
 from . import reshape, scalar
 from .registry import Unsupported
 from .symbols import Symbols

@@ -11,6 +11,7 @@
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Transforms/CSE.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
 
@@ -22,6 +23,13 @@ namespace {
 /// Metadata only: hoisting it would make a copy of the weight for nothing.
 bool isView(Operation *op) {
   return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp>(op);
+}
+
+/// Operands, and what the regions of the op read from outside: a gather reads its table there.
+SetVector<Value> inputsOf(Operation *op) {
+  SetVector<Value> values(op->operand_begin(), op->operand_end());
+  getUsedValuesDefinedAbove(op->getRegions(), values);
+  return values;
 }
 
 /// Extents that the compiler knows, so that the result is no larger than twice what
@@ -54,7 +62,7 @@ struct Weights {
     bool any = false;
     if (op.getNumResults() != 1 || !isPure(&op))
       return false;
-    for (Value operand : op.getOperands()) {
+    for (Value operand : inputsOf(&op)) {
       Operation *source = operand.getDefiningOp();
       if (derived.contains(operand))
         any = true;
@@ -91,12 +99,13 @@ public:
     SetVector<Operation *> slice;
     BackwardSliceOptions options;
     options.inclusive = true;
+    options.omitUsesFromAbove = false;
     (void)getBackwardSlice(value, &slice, options);
     slice = topologicalSort(slice);
     IRMapping mapping;
     OpBuilder builder(function.front().getTerminator());
     for (Operation *op : slice) {
-      for (Value operand : op->getOperands())
+      for (Value operand : inputsOf(op))
         if (auto argument = dyn_cast<BlockArgument>(operand))
           mapping.map(argument, parameter(from, argument));
       builder.clone(*op, mapping);

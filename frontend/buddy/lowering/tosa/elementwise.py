@@ -8,7 +8,16 @@ import torch
 from mlir.dialects import tosa
 
 from ..emitter import Emitter
-from .builder import NotTosa, constant, emit, emit_inferred, no_shift, ranked, tosa_lowers, zero_point
+from .builder import (
+    NotTosa,
+    constant,
+    emit,
+    emit_inferred,
+    no_shift,
+    ranked,
+    tosa_lowers,
+    zero_point,
+)
 
 aten = torch.ops.aten
 

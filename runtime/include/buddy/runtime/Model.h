@@ -10,6 +10,7 @@
 #include "buddy/runtime/Tokenizer.h"
 #include "buddy/runtime/Weights.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <string>
@@ -28,7 +29,7 @@ public:
   explicit Model(const Package &package);
 
   /// Most tokens one evaluate() takes.
-  int64_t chunk() const { return package.prefillChunk; }
+  int64_t chunk() const { return std::min(package.prefillChunk, package.maxSeqLen); }
   int64_t capacity() const { return package.maxSeqLen; }
   /// Tokens in the cache.
   int64_t position() const { return filled; }
