@@ -209,14 +209,15 @@ class BoundCall:
         )
         self.pick = itemgetter(*owner.parameters, 0) if owner.parameters else None
         self.parameters = [args[p] for p in owner.parameters]
-        # Only what `prepare` read can be out of date; the others are bound by address. Inference
-        # tensors carry no version: writing to them is the user's promise not to.
+        # Only what `prepare` read or had to be copied can be out of date; the others are bound by
+        # address. Inference tensors carry no version: writing to them is not seen.
         used = {a["name"] for a in owner.manifest.get(PREPARE, {"arguments": []})["arguments"]}
         self.versioned = [
             args[position]
             for position, argument in zip(owner.positions, owner.imported.arguments)
-            if argument.name in used
+            if argument.kind == "parameter"
             and isinstance(position, int)
+            and (argument.name in used or not args[position].is_contiguous())
             and not args[position].is_inference()
         ]
         self.versions = list(map(_version, self.versioned))
