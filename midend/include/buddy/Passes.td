@@ -195,6 +195,25 @@ def VectorizeAttentionPass : Pass<"buddy-vectorize-attention", "::mlir::ModuleOp
   ];
 }
 
+def VectorizeGenericPass
+    : InterfacePass<"buddy-vectorize-generic", "::mlir::FunctionOpInterface"> {
+  let summary = "Rewrite elementwise linalg ops and reductions on memrefs as vector loops.";
+  let description = [{
+    Needs: memrefs; indexing maps that are projected permutations.
+    Leaves: scf + vector + memref, the last partial vector under a mask. The vectors run along
+    the innermost dimension in which every operand is contiguous or constant; a reduction
+    along it keeps several partial results, so floating-point sums are reordered.
+    Does not touch: i1 in memory along the vectors, scattered gathers, transposes; each is a
+    missed remark.
+  }];
+  let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
+                        "Width of a vector register in bits.">];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"
+  ];
+}
+
 def VectorizeMatmulPass
     : InterfacePass<"buddy-vectorize-matmul", "::mlir::FunctionOpInterface"> {
   let summary = "Rewrite buddy.matmul on memrefs as register-tiled vector loops.";
