@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-vectorize-generic))' | FileCheck %s
+
+#rows = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (j)>
+
+// A static multiple of the vector needs no mask; the broadcast row is loaded as a vector.
+// CHECK-LABEL: func @elementwise
+// CHECK-NOT:   vector.maskedload
+// CHECK:       arith.addf {{.*}} : vector<16xf32>
+// CHECK:       math.exp {{.*}} : vector<16xf32>
+// CHECK-NOT:   vector.maskedstore
+// CHECK-NOT:   linalg.generic
+func.func @elementwise(%a: memref<?x64xf32>, %b: memref<64xf32>, %c: memref<?x64xf32>) {
+  linalg.generic {indexing_maps = [#rows, #row, #rows], iterator_types = ["parallel", "parallel"]}
+      ins(%a, %b : memref<?x64xf32>, memref<64xf32>) outs(%c : memref<?x64xf32>) {
+  ^bb0(%x: f32, %y: f32, %z: f32):
+    %sum = arith.addf %x, %y : f32
+    %exp = math.exp %sum : f32
+    linalg.yield %exp : f32
+  }
+  return
+}
+
+// -----
+
+// A reduction along the rows keeps four partial results; the masked rest folds in nothing.
+// CHECK-LABEL: func @rowMaximum
+// CHECK-COUNT-4: arith.maximumf {{.*}} : vector<16xf32>
+// CHECK:       vector.maskedload
+// CHECK:       arith.select
+// CHECK:       vector.reduction <maximumf>
+func.func @rowMaximum(%a: memref<?x?xf32>, %c: memref<?xf32>) {
+  linalg.reduce {arith.maximumf} ins(%a : memref<?x?xf32>) outs(%c : memref<?xf32>) dimensions = [1]
+  return
+}
+
+// -----
+
+// A reduction over the rows carries the columns in registers.
+// CHECK-LABEL: func @columnSum
+// CHECK:       scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>)
+// CHECK-NOT:   vector.reduction
+func.func @columnSum(%a: memref<?x64xf32>, %c: memref<64xf32>) {
+  linalg.reduce {arith.addf} ins(%a : memref<?x64xf32>) outs(%c : memref<64xf32>) dimensions = [0]
+  return
+}
+
+// -----
+
+#id = affine_map<(i, j) -> (i)>
+#out = affine_map<(i, j) -> (i, j)>
+
+// A row of an embedding table is one contiguous read.
+// CHECK-LABEL: func @embedding
+// CHECK:       %[[ID:.*]] = arith.index_cast
+// CHECK:       vector.load %{{.*}}[%[[ID]], %{{.*}}] : memref<100x64xf32>, vector<16xf32>
+func.func @embedding(%ids: memref<?xi64>, %table: memref<100x64xf32>, %c: memref<?x64xf32>) {
+  linalg.generic {indexing_maps = [#id, #out], iterator_types = ["parallel", "parallel"]}
+      ins(%ids : memref<?xi64>) outs(%c : memref<?x64xf32>) {
+  ^bb0(%x: i64, %z: f32):
+    %i = arith.index_cast %x : i64 to index
+    %j = linalg.index 1 : index
+    %v = memref.load %table[%i, %j] : memref<100x64xf32>
+    linalg.yield %v : f32
+  }
+  return
+}
+
+// -----
+
+// A transpose has no dimension that is contiguous on both sides, and truth values are bytes
+// in memory but bits in a vector: both stay as they are.
+// CHECK-LABEL: func @refused
+// CHECK:       linalg.transpose
+// CHECK:       linalg.copy
+func.func @refused(%a: memref<8x16xf32>, %b: memref<16x8xf32>, %p: memref<16xi1>, %q: memref<16xi1>) {
+  linalg.transpose ins(%a : memref<8x16xf32>) outs(%b : memref<16x8xf32>) permutation = [1, 0]
+  linalg.copy ins(%p : memref<16xi1>) outs(%q : memref<16xi1>)
+  return
+}
