@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("prompt")
     options = parser.parse_args()
     answer = buddy("run", options.package, "-p", options.prompt, "--temperature", "0")
-    speed = buddy("bench", options.package, "-p", "128", "-n", "64")
+    speed = buddy("bench", options.package, "-p", "128", "-n", "64", "--repeat", "2")
     manifest = json.loads((Path(options.package) / "manifest.json").read_text())
     compile_seconds = manifest.get("compile_seconds")
     print(f"\n  {options.prompt}\n  {answer['text'].strip()}\n")

@@ -131,8 +131,10 @@ def compile_whole(
     """The graph as one compiled module; raises UnsupportedOpError where it cannot be."""
     placeholders = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
     mutated = _mutated(graph_module)
+    # What the graph writes to is never frozen, not even a buffer.
     arguments = [
-        Argument(n.name, _kind(n, i in static), n in mutated) for i, n in enumerate(placeholders)
+        Argument(n.name, _kind(n, i in static and n not in mutated), n in mutated)
+        for i, n in enumerate(placeholders)
     ]
     module = new_module()
     with counters.stage("import"):

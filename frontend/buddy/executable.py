@@ -207,16 +207,17 @@ class BoundCall:
         self.invoke = owner.executable.entry(ENTRY).bind(
             {i: (x.data_ptr(), tuple(x.shape)) for i, x in places.items()}
         )
-        self.pick = itemgetter(*owner.parameters, 0) if owner.parameters else None
+        self.pick = _picker(owner.parameters) if owner.parameters else None
         self.parameters = [args[p] for p in owner.parameters]
-        # Only what `prepare` read can be out of date; the others are bound by address. Inference
-        # tensors carry no version: writing to them is the user's promise not to.
+        # Only what `prepare` read or had to be copied can be out of date; the others are bound by
+        # address. Inference tensors carry no version: writing to them is not seen.
         used = {a["name"] for a in owner.manifest.get(PREPARE, {"arguments": []})["arguments"]}
         self.versioned = [
             args[position]
             for position, argument in zip(owner.positions, owner.imported.arguments)
-            if argument.name in used
+            if argument.kind == "parameter"
             and isinstance(position, int)
+            and (argument.name in used or not args[position].is_contiguous())
             and not args[position].is_inference()
         ]
         self.versions = list(map(_version, self.versioned))
@@ -255,6 +256,14 @@ class BoundCall:
         except IndexError:
             return allocate_workspace(size)
         return workspace if workspace.shape[0] >= size else allocate_workspace(size)
+
+
+def _picker(positions: list[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """The items at `positions`, maybe with more after them; a slice where it can be one."""
+    first, count = positions[0], len(positions)
+    if positions == list(range(first, first + count)):
+        return itemgetter(slice(first, first + count))
+    return itemgetter(*positions, 0)  # with a single position it would not give a sequence
 
 
 def allocate_workspace(size: int) -> torch.Tensor:

@@ -105,6 +105,9 @@ WeightTensor parseTensor(const Json &json, const std::byte *data, uint64_t dataS
   if (extent.end - extent.begin != byteCount(tensor))
     throw JsonError("its data is not the size of " + describe(tensor.type, tensor.shape));
   tensor.data = data + extent.begin;
+  // The mapping begins on a page, so this depends on the file alone.
+  if (reinterpret_cast<uintptr_t>(tensor.data) % byteSize(tensor.type) != 0)
+    throw JsonError("its data is not aligned to its elements");
   return tensor;
 }
 

@@ -40,16 +40,15 @@ def fresh_dynamo():
 def recorder():
     """Note every overload that is lowered while the tests run."""
     from buddy import importer
-
-    find = importer.find
+    from buddy.lowering import functionalized, registry
 
     def noting(op, dialect="linalg"):
         EXERCISED.add((dialect if op in lowering.LOWERINGS[dialect] else "linalg", op))
-        return find(op, dialect)
+        return registry.find(op, dialect)
 
-    importer.find = noting
+    importer.find = functionalized.find = noting
     yield
-    importer.find = find
+    importer.find = functionalized.find = registry.find
 
 
 def pytest_sessionfinish(session, exitstatus):

@@ -112,6 +112,27 @@ def test_training_step():
     assert_same([p.grad for p in model.parameters()], expected, TOLERANCE)
 
 
+def test_buffers_that_the_model_writes_to():
+    class Counter(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(4, 3).t())
+            self.register_buffer("scale", torch.randn(4, 3).t())
+
+        def forward(self, x):
+            self.seen.add_(x)
+            return self.seen * self.scale
+
+    model, x = Counter(), torch.randn(3, 4)
+    with torch.no_grad():
+        step = compiled(model)
+        for count in (1, 2, 3):
+            torch.testing.assert_close(step(x), x * count * model.scale)
+        model.scale.mul_(2)
+        torch.testing.assert_close(step(x), x * 4 * model.scale)
+    torch.testing.assert_close(model.seen, x * 4)
+
+
 def test_changed_parameters_are_seen():
     """Frozen parameters that are written to or replaced are bound again."""
     model, x = Perceptron().eval(), torch.randn(5, 20)

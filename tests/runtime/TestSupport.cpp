@@ -35,7 +35,9 @@ std::string buddy::runtime::test::modulePath(const std::string &name) {
   return std::string(BUDDY_TEST_MODULES "/") + name + ".so";
 }
 
-std::string buddy::runtime::test::safetensors(const std::string &header, const std::string &data) {
+std::string buddy::runtime::test::safetensors(const std::string &text, const std::string &data) {
+  constexpr size_t alignment = 8; // of the data; writers fill the header up with spaces
+  std::string header = text + std::string(-text.size() % alignment, ' ');
   uint64_t length = header.size();
   std::string prefix(sizeof(length), '\0');
   std::memcpy(prefix.data(), &length, sizeof(length));

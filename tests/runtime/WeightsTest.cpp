@@ -89,6 +89,11 @@ TEST_F(WeightsTest, RefusesWrongTensors) {
                "impossible shape"));
 }
 
+TEST_F(WeightsTest, RefusesMisalignedTensors) {
+  EXPECT_TRUE(contains(refusalOfTensor(R"({"dtype": "F32", "shape": [1], "data_offsets": [2, 6]})"),
+                       "not aligned"));
+}
+
 TEST_F(WeightsTest, RefusesOverlap) {
   std::string overlapping = R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
     "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}})";

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from mlir.dialects import linalg
 
-from ..types import TensorSpec, compute_dtype, product
+from ..types import TensorSpec, compute_dtype
 from . import scalar as s
 from .emitter import Emitter
 from .registry import lowers
@@ -82,15 +82,3 @@ def _add_scaled(e: Emitter, bias, out, beta, alpha):
     return e.pointwise(
         lambda p, b: s.add(scaled(p, alpha), scaled(b, beta)), out, bias
     )
-
-
-@lowers(aten.linear.default)
-def linear(e: Emitter, x, weight, bias=None):
-    """x [..., K] · weight [N, K] transposed + bias [N]"""
-    rows = e.reshape(x, (_rows(e, x), e.shape(x)[-1]))
-    out = e.reshape(matmul(e, rows, e.transpose(weight, [1, 0])), e.out.shape)
-    return out if bias is None else e.pointwise(s.add, out, bias)
-
-
-def _rows(e: Emitter, x):
-    return product(e.shape(x)[:-1])

@@ -14,7 +14,7 @@ aten = torch.ops.aten
 prims = torch.ops.prims
 
 
-@lowers(aten.view.default, aten._unsafe_view.default, aten.reshape.default)
+@lowers(aten.view.default, aten._unsafe_view.default)
 def view(e: Emitter, x, size):
     return e.reshape(x, e.out.shape)
 

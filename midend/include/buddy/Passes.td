@@ -38,6 +38,22 @@ def EmitManifestPass : Pass<"buddy-emit-manifest", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def ExpandMathPass : InterfacePass<"buddy-expand-math", "::mlir::FunctionOpInterface"> {
+  let summary = "Write functions of f32 vectors as polynomials.";
+  let description = [{
+    Needs: vectors. f16 and bf16 are computed in f32 and rounded.
+    Leaves: arith and `math.fma` on vectors.
+    Does not touch: scalars, f64 and all other functions, which are left to libm (upstream's
+    sine and cosine lose their digits away from zero).
+
+    Largest error measured on a million points, in units in the last place: exp 0.9, log 0.9,
+    log2 1.6, log1p 2.1, expm1 2.4, erf 4.5, tanh 4.7 (2.9e-7 relative).
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
 def FormKernelsPass : Pass<"buddy-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Outline groups of operations as private kernel functions.";
   let description = [{

@@ -69,9 +69,9 @@ def _is_tosa(spec: TensorSpec) -> bool:
 def shape_of(dims: Sequence[int]) -> ir.Value:
     """A constant shape operand."""
     kind = ir.Type.parse(f"!tosa.shape<{len(dims)}>")
-    tensor = ir.RankedTensorType.get([len(dims)], ir.IndexType.get())
-    attributes = [ir.IntegerAttr.get(ir.IndexType.get(), d) for d in dims]
-    return tosa.ConstShapeOp(kind, ir.DenseElementsAttr.get(attributes, tensor)).result
+    numbers = ", ".join(map(str, dims))
+    values = ir.Attribute.parse(f"dense<[{numbers}]> : tensor<{len(dims)}xindex>")
+    return tosa.ConstShapeOp(kind, values).result
 
 
 def constant(e: Emitter, value: float | int | bool, dtype: torch.dtype, rank: int) -> ir.Value:

@@ -14,7 +14,7 @@ from .builder import NotTosa, cast, emit, emit_inferred, reshape, tosa_lowers
 aten = torch.ops.aten
 
 
-@tosa_lowers(aten.view.default, aten.reshape.default, aten._unsafe_view.default)
+@tosa_lowers(aten.view.default, aten._unsafe_view.default)
 def view(e: Emitter, x, size):
     return reshape(e, x, e.out.shape)
 

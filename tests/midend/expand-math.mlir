@@ -1,0 +1,40 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-expand-math))' | FileCheck %s
+
+// No function of a vector is left for libm to compute lane by lane.
+// CHECK-LABEL: func @vectors
+// CHECK-NOT:   math.{{exp|tanh|erf}}
+// CHECK:       math.fma {{.*}} : vector<16xf32>
+// CHECK-NOT:   math.{{exp|tanh|erf}}
+// CHECK:       return
+func.func @vectors(%x: vector<16xf32>) -> vector<16xf32> {
+  %a = math.exp %x : vector<16xf32>
+  %b = math.tanh %a : vector<16xf32>
+  %c = math.erf %b : vector<16xf32>
+  return %c : vector<16xf32>
+}
+
+// -----
+
+// bf16 is computed in f32 and rounded once.
+// CHECK-LABEL: func @narrow
+// CHECK:       arith.extf {{.*}} : vector<16xbf16> to vector<16xf32>
+// CHECK-NOT:   math.exp
+// CHECK:       arith.truncf {{.*}} : vector<16xf32> to vector<16xbf16>
+func.func @narrow(%x: vector<16xbf16>) -> vector<16xbf16> {
+  %a = math.exp %x : vector<16xbf16>
+  return %a : vector<16xbf16>
+}
+
+// -----
+
+// Scalars and f64 keep libm's accuracy.
+// CHECK-LABEL: func @libm
+// CHECK:       math.exp %{{.*}} : f32
+// CHECK:       math.exp %{{.*}} : vector<8xf64>
+func.func @libm(%x: f32, %y: vector<8xf64>) -> (f32, vector<8xf64>) {
+  %a = math.exp %x : f32
+  %b = math.exp %y : vector<8xf64>
+  return %a, %b : f32, vector<8xf64>
+}
