@@ -95,6 +95,9 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(createVectorizeMatmulPass(matmul));
   pm.addPass(
       createVectorizeAttentionPass(VectorizeAttentionPassOptions{options.vectorBits}));
+  pm.addNestedPass<func::FuncOp>(
+      createVectorizeGenericPass(VectorizeGenericPassOptions{options.vectorBits}));
+  pm.addNestedPass<func::FuncOp>(createExpandMathPass());
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
   verify(pm, "vectorized");
