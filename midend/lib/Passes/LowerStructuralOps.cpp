@@ -45,6 +45,15 @@ tensor::ExtractSliceOp plainSlice(Value value) {
   return {};
 }
 
+/// The extents of `value`, without a use of it where it is about to be inlined.
+SmallVector<OpFoldResult> sizesOf(OpBuilder &b, Location loc, Value value) {
+  if (auto slice = value.getDefiningOp<tensor::ExtractSliceOp>(); slice && plainSlice(value))
+    return slice.getMixedSizes();
+  if (linalg::GenericOp producer = inlinableProducer(value))
+    value = producer.getDpsInits()[0];
+  return tensor::getMixedSizes(b, loc, value);
+}
+
 /// The element of `value` at `indices`, through slices and elementwise producers.
 Value emitElement(OpBuilder &b, Location loc, Value value, SmallVector<Value> indices) {
   if (tensor::ExtractSliceOp slice = plainSlice(value)) {
@@ -112,7 +121,7 @@ struct FuseConcat : OpRewritePattern<tensor::ConcatOp> {
       return rewriter.notifyMatchFailure(op, "copies whole tensors");
     Location loc = op.getLoc();
     RankedTensorType type = op.getResultType();
-    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, parts[0]);
+    SmallVector<OpFoldResult> sizes = sizesOf(rewriter, loc, parts[0]);
     sizes[dim] = rewriter.getIndexAttr(type.getDimSize(dim));
     if (type.isDynamicDim(dim))
       return rewriter.notifyMatchFailure(op, "the result has a dynamic extent");
