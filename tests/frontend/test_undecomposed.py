@@ -22,8 +22,7 @@ def test_elementwise():
     def mixed(x, y, m):
         return (aten.addcdiv(x, y, y.abs() + 1, value=0.5), aten.clamp_max(x, 0.2),
                 aten.clamp_min(x, 0.2), aten.floor_divide(x, y), aten.masked_fill.Scalar(x, m, 7),
-                aten.masked_fill.Tensor(x, m, y[1, 1]), aten.where.ScalarOther(m, x, 3.0),
-                aten.where.ScalarSelf(m, 2.0, y), aten.threshold_backward(x, y, 0.1))  # fmt: skip
+                aten.masked_fill.Tensor(x, m, y[1, 1]), aten.threshold_backward(x, y, 0.1))  # fmt: skip
 
     check(mixed, (4, 5), (4, 5), torch.rand(4, 1) > 0.5)
 

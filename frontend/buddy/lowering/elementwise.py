@@ -200,16 +200,6 @@ def where(e: Emitter, condition, x, y):
     return e.pointwise(lambda c, a, b: s.select(s.is_true(c), a, b), condition, x, y, keep=(0,))
 
 
-@lowers(aten.where.ScalarSelf)
-def where_scalar_self(e: Emitter, condition, x, y):
-    return where(e, condition, x, y)
-
-
-@lowers(aten.where.ScalarOther)
-def where_scalar_other(e: Emitter, condition, x, y):
-    return where(e, condition, x, y)
-
-
 @lowers(aten.masked_fill.Scalar)
 def masked_fill_scalar(e: Emitter, x, mask, value):
     return where(e, mask, value, x)
