@@ -165,9 +165,16 @@ KernelGroup *KernelGroups::onlyUser(Operation *op) {
   return only;
 }
 
+/// A fill that is a result, or that a view takes, is work of its own.
+bool KernelGroups::isResult(Operation *op) {
+  return isa<linalg::FillOp>(op) && llvm::any_of(op->getUsers(), [&](Operation *user) {
+           return !isCompute(block.findAncestorOpInBlock(*user));
+         });
+}
+
 KernelGroups::KernelGroups(Block &block) : block(block) {
   for (Operation &op : llvm::reverse(block)) {
-    if (!isCompute(&op) || isClonedIntoKernels(&op))
+    if (!isCompute(&op) || (isClonedIntoKernels(&op) && !isResult(&op)))
       continue;
     KernelGroup *group = onlyUser(&op);
     if (!group || !group->tryAdd(&op)) {

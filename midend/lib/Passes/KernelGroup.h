@@ -60,6 +60,7 @@ public:
 
 private:
   KernelGroup *onlyUser(mlir::Operation *op);
+  bool isResult(mlir::Operation *op);
   std::list<KernelGroup> groups;
   llvm::DenseMap<mlir::Operation *, KernelGroup *> groupOf;
   mlir::Block &block;
