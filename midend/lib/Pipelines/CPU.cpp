@@ -120,6 +120,9 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createConvertOpenMPToLLVMPass());
   // libm has no rsqrt, and the CPU's own is an estimate.
   pm.addPass(math::createMathExpandOpsPass(math::MathExpandOpsPassOptions{{"rsqrt"}}));
+  pm.addNestedPass<func::FuncOp>(createExpandMathPass());
+  // What is one instruction (fma, floor, abs) must not become a call for each lane.
+  pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());
   pm.addPass(arith::createArithExpandOpsPass());
   pm.addPass(createConvertToLLVMPass());
