@@ -97,7 +97,6 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
       createVectorizeAttentionPass(VectorizeAttentionPassOptions{options.vectorBits}));
   pm.addNestedPass<func::FuncOp>(
       createVectorizeGenericPass(VectorizeGenericPassOptions{options.vectorBits}));
-  pm.addNestedPass<func::FuncOp>(createExpandMathPass());
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
   verify(pm, "vectorized");
