@@ -8,6 +8,19 @@
 
 include "mlir/Pass/PassBase.td"
 
+def DecomposePass : InterfacePass<"buddy-decompose", "::mlir::FunctionOpInterface"> {
+  let summary = "Write buddy.attention and buddy.matmul as plain linalg.";
+  let description = [{
+    Needs: tensors; static numbers of heads.
+    Leaves: linalg.generic, with maps that contain `floordiv` and `mod`. It is the definition of
+    the ops: correct for any target, fast for none.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
+    "::mlir::tensor::TensorDialect"
+  ];
+}
+
 def DeduplicateKernelsPass : Pass<"buddy-deduplicate-kernels", "::mlir::ModuleOp"> {
   let summary = "Keep one of all kernels that compute the same.";
   let description = [{

@@ -1,0 +1,257 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// buddy.attention and buddy.matmul on tensors as plain linalg: their definition, written so
+// that it can be read, and run where nothing faster exists.
+
+#include "LoopBuilder.h"
+#include "buddy/IR/BuddyDialect.h"
+#include "buddy/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace buddy {
+#define GEN_PASS_DEF_DECOMPOSEPASS
+#include "buddy/Passes.h.inc"
+namespace {
+
+using Body = function_ref<Value(LoopBuilder &, ValueRange)>;
+
+/// One linalg.generic whose first `parallel` loops are parallel and whose others reduce.
+Value generic(LoopBuilder &b, ValueRange inputs, Value init, ArrayRef<AffineMap> maps,
+              unsigned parallel, Body body) {
+  SmallVector<utils::IteratorType> iterators(maps[0].getNumDims(), utils::IteratorType::reduction);
+  std::fill_n(iterators.begin(), parallel, utils::IteratorType::parallel);
+  auto build = [&](OpBuilder &builder, Location loc, ValueRange arguments) {
+    LoopBuilder inner(loc, builder);
+    linalg::YieldOp::create(inner, body(inner, arguments));
+  };
+  return linalg::GenericOp::create(b, init.getType(), inputs, init, maps, iterators, build)
+      .getResult(0);
+}
+
+Value filled(LoopBuilder &b, ArrayRef<OpFoldResult> sizes, Type type, double value) {
+  Value scalar = arith::ConstantOp::create(b, b.getFloatAttr(type, value));
+  Value empty = tensor::EmptyOp::create(b, sizes, type);
+  return linalg::FillOp::create(b, scalar, empty).getResult(0);
+}
+
+Type sumTypeOf(Value operand) {
+  Builder b(operand.getContext());
+  return getElementTypeOrSelf(operand).isF64() ? Type(b.getF64Type()) : Type(b.getF32Type());
+}
+
+Value multiplyAdd(LoopBuilder &b, ValueRange arguments, Type type) {
+  Value product =
+      arith::MulFOp::create(b, b.convert(arguments[0], type), b.convert(arguments[1], type));
+  return arith::AddFOp::create(b, arguments[2], product);
+}
+
+/// init = narrow(value), elementwise.
+Value stored(LoopBuilder &b, Value value, Value init) {
+  Type element = getElementTypeOrSelf(init);
+  auto rank = cast<RankedTensorType>(init.getType()).getRank();
+  AffineMap map = b.getMultiDimIdentityMap(rank);
+  return generic(b, value, init, {map, map}, rank, [&](LoopBuilder &b, ValueRange arguments) {
+    return b.convert(arguments[0], element);
+  });
+}
+
+struct DecomposeMatmul : OpRewritePattern<MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatmulOp op, PatternRewriter &rewriter) const override {
+    if (op.getResult().empty())
+      return rewriter.notifyMatchFailure(op, "operands are memrefs: decompose before bufferizing");
+    LoopBuilder b(op.getLoc(), rewriter);
+    ArrayRef<int64_t> panel = cast<ShapedType>(op.getRhs().getType()).getShape().take_back(2);
+    AffineExpr m, n, k;
+    bindDims(op.getContext(), m, n, k);
+    auto map = [&](ArrayRef<AffineExpr> exprs) {
+      return AffineMap::get(3, 0, exprs, op.getContext());
+    };
+    Type type = sumTypeOf(op.getLhs());
+    Value zeros = filled(b, tensor::getMixedSizes(b, op.getLoc(), op.getInit()), type, 0.0);
+    Value sums = generic(
+        b, {op.getLhs(), op.getRhs()}, zeros,
+        {map({m, k}), map({n.floorDiv(panel[0]), k.floorDiv(panel[1]), n % panel[0], k % panel[1]}),
+         map({m, n})},
+        2, [&](LoopBuilder &b, ValueRange arguments) { return multiplyAdd(b, arguments, type); });
+    rewriter.replaceOp(op, stored(b, sums, op.getInit()));
+    return success();
+  }
+};
+
+/// The steps of one attention over loops b, h, i (query), j (key) and d (within a head).
+class AttentionDefinition {
+public:
+  AttentionDefinition(LoopBuilder &b, AttentionOp op)
+      : b(b), op(op), type(sumTypeOf(op.getQuery())) {
+    bindDims(op.getContext(), batch, head, query, key, depth);
+    int64_t heads = cast<ShapedType>(op.getQuery().getType()).getDimSize(1);
+    int64_t keyHeads = cast<ShapedType>(op.getKey().getType()).getDimSize(1);
+    keyHead = head.floorDiv(heads / keyHeads);
+    sizes = tensor::getMixedSizes(b, op.getLoc(), op.getQuery());
+    sizes[3] = tensor::getMixedSize(b, op.getLoc(), op.getKey(), 2);
+  }
+
+  Value emit() {
+    Value scores = maskedScores();
+    ArrayRef<OpFoldResult> rows = ArrayRef<OpFoldResult>(sizes).drop_back();
+    double infinity = -std::numeric_limits<double>::infinity();
+    Value most =
+        overKeys(scores, filled(b, rows, type, infinity), arith::MaximumFOp::getOperationName());
+    Value weights = exponentials(scores, most);
+    Value total = overKeys(weights, filled(b, rows, type, 0.0), arith::AddFOp::getOperationName());
+    return stored(b, normalized(weightedValues(weights), total), op.getInit());
+  }
+
+private:
+  AffineMap map(unsigned loops, ArrayRef<AffineExpr> exprs) {
+    return AffineMap::get(loops, 0, exprs, op.getContext());
+  }
+  AffineMap grid(unsigned loops) { return map(loops, {batch, head, query, key}); }
+  AffineMap row() { return map(4, {batch, head, query}); }
+
+  Value maskedScores();
+  Value visible(LoopBuilder &b, Value valid, Value queries);
+  Value overKeys(Value scores, Value init, StringRef combiner);
+  Value exponentials(Value scores, Value most);
+  Value weightedValues(Value weights);
+  Value normalized(Value sums, Value total);
+
+  LoopBuilder &b;
+  AttentionOp op;
+  Type type;
+  AffineExpr batch, head, query, key, depth, keyHead;
+  SmallVector<OpFoldResult> sizes; // of the scores
+};
+
+/// Whether this query sees this key.
+Value AttentionDefinition::visible(LoopBuilder &b, Value valid, Value queries) {
+  Value j = linalg::IndexOp::create(b, 3), end = valid;
+  if (op.getCausal()) {
+    Value before = b.add(Value(linalg::IndexOp::create(b, 2)), b.sub(valid, queries));
+    end = b.add(before, 1);
+  }
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, j, end);
+}
+
+Value AttentionDefinition::maskedScores() {
+  Value products = generic(
+      b, {op.getQuery(), op.getKey()}, filled(b, sizes, type, 0.0),
+      {map(5, {batch, head, query, depth}), map(5, {batch, keyHead, key, depth}), grid(5)}, 4,
+      [&](LoopBuilder &b, ValueRange arguments) { return multiplyAdd(b, arguments, type); });
+  Value valid = op.getValid();
+  if (!valid)
+    valid = tensor::DimOp::create(b, op.getKey(), 2);
+  Value queries = tensor::DimOp::create(b, op.getQuery(), 2);
+  SmallVector<Value> inputs{products};
+  SmallVector<AffineMap> maps{grid(4)};
+  if (Value mask = op.getMask()) {
+    ArrayRef<int64_t> shape = cast<ShapedType>(mask.getType()).getShape();
+    SmallVector<AffineExpr> all{batch, head, query, key};
+    SmallVector<AffineExpr> exprs(ArrayRef<AffineExpr>(all).take_back(shape.size()));
+    for (auto [expr, size] : llvm::zip(exprs, shape))
+      if (size == 1)
+        expr = b.getAffineConstantExpr(0);
+    inputs.push_back(mask);
+    maps.push_back(map(4, exprs));
+  }
+  maps.push_back(grid(4));
+  Value empty = tensor::EmptyOp::create(b, sizes, type);
+  return generic(b, inputs, empty, maps, 4, [&](LoopBuilder &b, ValueRange arguments) -> Value {
+    auto constant = [&](double value) -> Value {
+      return arith::ConstantOp::create(b, b.getFloatAttr(type, value));
+    };
+    Value score = arith::MulFOp::create(b, arguments[0], constant(op.getScale().convertToDouble()));
+    Value seen = visible(b, valid, queries);
+    if (op.getMask() && arguments[1].getType().isInteger(1))
+      seen = arith::AndIOp::create(b, seen, arguments[1]);
+    else if (op.getMask())
+      score = arith::AddFOp::create(b, score, b.convert(arguments[1], type));
+    return arith::SelectOp::create(b, seen, score,
+                                   constant(-std::numeric_limits<double>::infinity()));
+  });
+}
+
+Value AttentionDefinition::overKeys(Value scores, Value init, StringRef combiner) {
+  return generic(b, scores, init, {grid(4), row()}, 3, [&](LoopBuilder &b, ValueRange arguments) {
+    OperationState state(b.getLoc(), combiner, arguments, type);
+    return b.create(state)->getResult(0);
+  });
+}
+
+/// exp(score - max). A row that sees nothing has the maximum -inf and the weights 0.
+Value AttentionDefinition::exponentials(Value scores, Value most) {
+  Value empty = tensor::EmptyOp::create(b, sizes, type);
+  return generic(b, {scores, most}, empty, {grid(4), row(), grid(4)}, 4,
+                 [&](LoopBuilder &b, ValueRange arguments) -> Value {
+                   Value lowest = arith::ConstantOp::create(
+                       b, b.getFloatAttr(type, std::numeric_limits<float>::lowest()));
+                   Value base = arith::MaximumFOp::create(b, arguments[1], lowest);
+                   Value change = arith::SubFOp::create(b, arguments[0], base);
+                   return math::ExpOp::create(b, change);
+                 });
+}
+
+/// weights . value. A key that nobody may see has the weight 0 and, if it lies past
+/// `valid`, any value at all: it is not multiplied.
+Value AttentionDefinition::weightedValues(Value weights) {
+  SmallVector<OpFoldResult> outSizes = tensor::getMixedSizes(b, op.getLoc(), op.getInit());
+  // Loops b, h, i, d in parallel, then j.
+  AffineExpr column = key, position = depth;
+  return generic(
+      b, {weights, op.getValue()}, filled(b, outSizes, type, 0.0),
+      {map(5, {batch, head, query, position}), map(5, {batch, keyHead, position, column}),
+       map(5, {batch, head, query, column})},
+      4, [&](LoopBuilder &b, ValueRange arguments) -> Value {
+        Value hidden =
+            arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, arguments[0], b.zero(type));
+        return arith::SelectOp::create(b, hidden, arguments[2], multiplyAdd(b, arguments, type));
+      });
+}
+
+Value AttentionDefinition::normalized(Value sums, Value total) {
+  return generic(b, {sums, total}, sums, {grid(4), row(), grid(4)}, 4,
+                 [&](LoopBuilder &b, ValueRange arguments) -> Value {
+                   Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, arguments[1],
+                                                       b.zero(type));
+                   Value one = arith::ConstantOp::create(b, b.getFloatAttr(type, 1.0));
+                   Value divisor = arith::SelectOp::create(b, empty, one, arguments[1]);
+                   return arith::DivFOp::create(b, arguments[0], divisor);
+                 });
+}
+
+struct DecomposeAttention : OpRewritePattern<AttentionOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
+    if (op.getResult().empty())
+      return rewriter.notifyMatchFailure(op, "operands are memrefs: decompose before bufferizing");
+    auto query = cast<ShapedType>(op.getQuery().getType());
+    if (query.isDynamicDim(1) || cast<ShapedType>(op.getKey().getType()).isDynamicDim(1))
+      return rewriter.notifyMatchFailure(op, "the number of heads must be static");
+    LoopBuilder b(op.getLoc(), rewriter);
+    rewriter.replaceOp(op, AttentionDefinition(b, op).emit());
+    return success();
+  }
+};
+
+struct DecomposePass : impl::DecomposePassBase<DecomposePass> {
+  using Base::Base;
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<DecomposeAttention, DecomposeMatmul>(&getContext());
+    walkAndApplyPatterns(getOperation(), std::move(patterns));
+  }
+};
+
+} // namespace
+} // namespace buddy

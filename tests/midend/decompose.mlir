@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: buddy-opt %s -pass-pipeline='builtin.module(func.func(buddy-decompose))' | FileCheck %s
+
+// Three query heads read one key/value head; the softmax is over keys.
+// CHECK-DAG:   affine_map<(d0, d1, d2, d3, d4) -> (d0, d1 floordiv 3, d3, d4)>
+// CHECK-DAG:   affine_map<(d0, d1, d2) -> (d1 floordiv 32, d2 floordiv 2, d1 mod 32, d2 mod 2)>
+// CHECK-LABEL: func @attention
+// CHECK-NOT:   buddy.attention
+// CHECK:       arith.maximumf
+// CHECK:       math.exp
+// CHECK:       arith.divf
+// CHECK:       return
+func.func @attention(%q: tensor<1x9x?x64xf32>, %k: tensor<1x3x?x64xf32>, %v: tensor<1x3x?x64xf32>,
+                     %valid: index, %init: tensor<1x9x?x64xf32>) -> tensor<1x9x?x64xf32> {
+  %out = "buddy.attention"(%q, %k, %v, %valid, %init)
+      {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 1>, scale = 0.125 : f32, causal = true}
+      : (tensor<1x9x?x64xf32>, tensor<1x3x?x64xf32>, tensor<1x3x?x64xf32>, index,
+         tensor<1x9x?x64xf32>) -> tensor<1x9x?x64xf32>
+  return %out : tensor<1x9x?x64xf32>
+}
+
+// bf16 products are summed in f32 and rounded once.
+// CHECK-LABEL: func @matmul
+// CHECK-NOT:   buddy.matmul
+// CHECK:       arith.mulf {{.*}} : f32
+// CHECK:       arith.truncf {{.*}} : f32 to bf16
+func.func @matmul(%a: tensor<?x65xbf16>, %b: tensor<2x33x32x2xbf16>, %init: tensor<?x50xbf16>)
+    -> tensor<?x50xbf16> {
+  %out = "buddy.matmul"(%a, %b, %init)
+      : (tensor<?x65xbf16>, tensor<2x33x32x2xbf16>, tensor<?x50xbf16>) -> tensor<?x50xbf16>
+  return %out : tensor<?x50xbf16>
+}
