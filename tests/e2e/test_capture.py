@@ -11,6 +11,7 @@ from buddy.errors import ModelError, OptionError
 from buddy.llm.capture import cache_shape, capture
 from buddy.llm.model import load_model
 from buddy.llm.repeat import repeated_layers
+from tiny_models import tiny_llama, train_tokenizer
 
 CONTEXT = 64
 
@@ -90,8 +91,6 @@ def test_qwen2_needs_no_code_of_its_own(tmp_path):
         hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
         num_key_value_heads=2, vocab_size=400, max_position_embeddings=128,
     )
-    from conftest import train_tokenizer
-
     model = Qwen2ForCausalLM(config).eval()
     model.save_pretrained(tmp_path)
     train_tokenizer().save_pretrained(tmp_path)
@@ -171,7 +170,6 @@ def test_refuses_unknown_dtype(tiny_model):
 
 
 def test_sliding_window_is_refused_where_it_matters(tmp_path):
-    from conftest import tiny_llama, train_tokenizer
     from transformers import MistralConfig, MistralForCausalLM
 
     config = MistralConfig(**tiny_llama(3).config.to_dict() | {"sliding_window": 32, "model_type": "mistral"})

@@ -6,7 +6,7 @@ import pytest
 import torch
 from buddy.llm import chat_template
 from buddy.llm.safetensors_file import ALIGNMENT, PAGE, TensorSpec, write
-from conftest import train_tokenizer
+from tiny_models import train_tokenizer
 
 HEADERS = (
     "{{ bos_token }}{% for m in messages %}{{ '<|h|>' + m['role'] + '\n\n' + m['content'] + '<|e|>' }}"

@@ -6,7 +6,7 @@ import io
 
 import pytest
 from buddy.llm.sentencepiece_file import serialize
-from conftest import CORPUS
+from tiny_models import CORPUS
 
 sentencepiece = pytest.importorskip("sentencepiece")
 TEXTS = [*CORPUS, "", " leading", "two  spaces", "line\nbreak", "🙂 unseen ✨"]
