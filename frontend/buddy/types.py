@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,17 +112,20 @@ def static_shape(shape) -> list[int]:
 
 def product(dims) -> Dim:
     """The product of dimensions, a plain int whenever it is one."""
-    return simplify(sympy.Mul(*dims)) if dims else 1
+    if all(isinstance(dim, int) for dim in dims):
+        return math.prod(dims)
+    return simplify(sympy.Mul(*dims))
 
 
 def simplify(expr: Any) -> Dim:
     """A sympy expression as a `Dim`: constants become ints, so that `==` is structural."""
     if isinstance(expr, int):
         return expr
-    if expr.is_Integer:
-        return int(expr)
-    expr = sympy.expand(expr)
+    expr = _expand(expr)
     return int(expr) if expr.is_Integer else expr
+
+
+_expand = functools.lru_cache(maxsize=1024)(sympy.expand)
 
 
 def describe(value: Any) -> str:

@@ -5,14 +5,38 @@
 #include "buddy/runtime/CpuFeatures.h"
 #include "buddy/runtime/Error.h"
 
+#include <cstring>
 #include <dlfcn.h>
+#include <elf.h>
 #include <filesystem>
+#include <fstream>
 
 using namespace buddy::runtime;
+
+/// Whether the file is as long as its program headers say. dlopen maps the segments unchecked, and
+/// touching what a truncated file lacks would kill the process.
+static bool holdsItsSegments(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  Elf64_Ehdr header{};
+  if (!file.read(reinterpret_cast<char *>(&header), sizeof(header)) ||
+      std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+    return true; // dlopen says what is wrong with it
+  uint64_t size = std::filesystem::file_size(path);
+  file.seekg(static_cast<std::streamoff>(header.e_phoff));
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr segment{};
+    if (!file.read(reinterpret_cast<char *>(&segment), sizeof(segment)) ||
+        segment.p_offset > size || segment.p_filesz > size - segment.p_offset)
+      return false;
+  }
+  return true;
+}
 
 static void *open(const std::string &path) {
   if (!std::filesystem::exists(path))
     throw ModelError(path, "no such file");
+  if (!holdsItsSegments(path))
+    throw ModelError(path, "is truncated: compile the model again");
   // An absolute path: dlopen searches the system for a bare name. Now, not lazily: a missing
   // symbol is an error here, not a crash in the middle of an answer.
   std::string absolute = std::filesystem::absolute(path).string();

@@ -154,7 +154,9 @@ def broken(package, tmp_path, name, change):
     return done.stderr
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "tokenizer.json", "manifest.json"])
+@pytest.mark.parametrize(
+    "name", ["model.so", "weights.safetensors", "tokenizer.json", "manifest.json"]
+)
 def test_truncated_files_are_named(package, tmp_path, name):
     assert name in broken(package, tmp_path, name, lambda data: data[: len(data) // 2])
 

@@ -23,3 +23,19 @@ func.func @forward(%x: memref<256xf32> {buddy.kind = "input", buddy.name = "x"},
   call @kernel(%c, %y) : (memref<256xf32>, memref<256xf32>) -> ()
   return
 }
+
+// -----
+
+// A size that is an argument itself, as a dynamic sequence length is.
+// CHECK-LABEL: func @workspace_dynamic
+// CHECK-SAME:    (%[[LENGTH:[a-z0-9]+]]: index
+// CHECK:       arith.muli %[[LENGTH]]
+// CHECK-LABEL: func @dynamic
+// CHECK-NOT:   memref.alloc
+// CHECK:       memref.view
+func.func private @kernel(index, memref<?xf32>)
+func.func @dynamic(%n: index {buddy.kind = "symbol", buddy.name = "s0"}) {
+  %a = memref.alloc(%n) : memref<?xf32>
+  call @kernel(%n, %a) : (index, memref<?xf32>) -> ()
+  return
+}

@@ -33,6 +33,22 @@ TEST(Library, RefusesWhatIsNoModule) {
   EXPECT_TRUE(contains(open(modulePath("forward_no_workspace")), "buddy_workspace_forward"));
 }
 
+TEST(Library, SurvivesEveryTruncation) {
+  TemporaryDirectory directory;
+  std::string whole = readFile(modulePath("forward_module"));
+  std::string half = directory.file("half.so");
+  writeFile(half, whole.substr(0, whole.size() / 2));
+  EXPECT_TRUE(contains(messageOf<ModelError>([&] { Library library(half); }), "truncated"));
+  for (size_t bytes = 0; bytes < whole.size(); bytes += 509) {
+    std::string path = directory.file(std::to_string(bytes) + ".so");
+    writeFile(path, whole.substr(0, bytes));
+    try {
+      Library library(path); // what follows the last segment is not needed
+    } catch (const ModelError &) {
+    }
+  }
+}
+
 TEST(Library, RefusesAnotherABIVersion) {
   std::string message =
       messageOf<ModelError>([] { Library library(modulePath("forward_new_abi")); });

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import sympy
@@ -71,6 +72,12 @@ def match(source: Sequence[Dim], target: Sequence[Dim]) -> list[Group]:
 def _ratio(source, target, group: Group) -> sympy.Expr:
     left = product([source[i] for i in group.source])
     right = product([target[j] for j in group.target])
+    return _cancel(left, right)
+
+
+# A model's layers ask for the same few ratios again and again.
+@lru_cache(maxsize=1024)
+def _cancel(left: Dim, right: Dim) -> sympy.Expr:
     return sympy.cancel(sympy.sympify(left) / right)
 
 

@@ -31,13 +31,14 @@ def DeduplicateKernelsPass : Pass<"buddy-deduplicate-kernels", "::mlir::ModuleOp
 }
 
 def EmitEntryPointsPass : Pass<"buddy-emit-entry-points", "::mlir::ModuleOp"> {
-  let summary = "Give every entry point a wrapper that takes its arguments as an array.";
+  let summary = "Let entry points take their arguments as an array.";
   let description = [{
-    Needs: LLVM dialect; functions with `buddy.entry = "symbol"` and a C interface.
-    Leaves: `void symbol(void *const *arguments)` for each of them, so that a launcher of any
-    number of arguments is one call. See runtime's ModelABI.h.
+    Needs: functions on memrefs with `buddy.entry = "symbol"`.
+    Leaves: `symbol(void *const *arguments)` in place of each, so that a launcher of any number
+    of arguments is one call, and `_mlir_ciface_<name>` that takes them one by one. See
+    runtime's ModelABI.h.
   }];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect"];
 }
 
 def EmitManifestPass : Pass<"buddy-emit-manifest", "::mlir::ModuleOp"> {
@@ -161,6 +162,19 @@ def PassDestinationsPass : Pass<"buddy-pass-destinations", "::mlir::ModuleOp"> {
     result that is an argument, or a second name of another result, is copied.
   }];
   let dependentDialects = ["::mlir::memref::MemRefDialect"];
+}
+
+def PassPointersPass : Pass<"buddy-pass-pointers", "::mlir::ModuleOp"> {
+  let summary = "Pass row-major memrefs to private functions as pointers and dynamic sizes.";
+  let description = [{
+    Needs: functions on memrefs.
+    Leaves: private functions that rebuild their memrefs from pointers, of static shapes and
+    strides where the type has them; calls that compute addresses alone.
+    Does not touch: memrefs of other layouts, results.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect"
+  ];
 }
 
 def PlaceScratchPass : Pass<"buddy-place-scratch", "::mlir::func::FuncOp"> {

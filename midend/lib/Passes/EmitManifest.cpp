@@ -77,7 +77,6 @@ struct EmitManifestPass : impl::EmitManifestPassBase<EmitManifestPass> {
                                                                  LLVM::Linkage::Internal));
         continue;
       }
-      function->setAttr("llvm.emit_c_interface", b.getUnitAttr());
       if (function->hasAttr("buddy.entry"))
         continue;
       function->setAttr("buddy.entry", b.getStringAttr("buddy_invoke_" + function.getName()));

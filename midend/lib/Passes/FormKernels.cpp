@@ -59,8 +59,8 @@ private:
            !llvm::is_contained(cast<DestinationStyleOpInterface>(op).getDpsInputs(), value);
   }
 
-  /// One destination per result. An uninitialized one is made anew for this call: two
-  /// kernels must never share it.
+  /// One destination per result. An uninitialized one is allocated for this call: empty
+  /// tensors of two calls could become one, and bufferization would have to part them.
   void addDestinations() {
     OpBuilder builder(group.root());
     for (Value init : cast<DestinationStyleOpInterface>(group.root()).getDpsInits()) {
@@ -68,7 +68,8 @@ private:
       if (auto fill = init.getDefiningOp<linalg::FillOp>(); fill && body.contains(fill))
         placeholder = fill.getOutputs()[0];
       if (auto empty = placeholder.getDefiningOp<tensor::EmptyOp>()) {
-        destinations.push_back(builder.clone(*empty)->getResult(0));
+        destinations.push_back(bufferization::AllocTensorOp::create(
+            builder, empty.getLoc(), empty.getType(), empty.getDynamicSizes()));
         body.remove(empty);
       } else {
         destinations.push_back(placeholder);

@@ -56,6 +56,8 @@ int64_t lastUse(Value root, Block *block, const DenseMap<Operation *, int64_t> &
 bool computableAtEntry(ValueRange sizes, SetVector<Operation *> &slice) {
   SetVector<Operation *> all;
   for (Value size : sizes) {
+    if (isa<BlockArgument>(size))
+      continue; // its slice would be the function itself
     SetVector<Operation *> part;
     BackwardSliceOptions options;
     options.inclusive = true;

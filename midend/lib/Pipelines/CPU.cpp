@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
@@ -21,9 +22,10 @@
 using namespace mlir;
 using namespace buddy;
 
-static void cleanUp(OpPassManager &pm) {
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
+/// Function by function, on all cores.
+template <typename Function = func::FuncOp> static void cleanUp(OpPassManager &pm) {
+  pm.addNestedPass<Function>(createCanonicalizerPass());
+  pm.addNestedPass<Function>(createCSEPass());
 }
 
 /// A bug is to be caught where it was made.
@@ -47,7 +49,7 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(createLowerStructuralOpsPass());
   // Before unit extents are folded, so that a transposition of [1,9] becomes none at all.
   pm.addNestedPass<func::FuncOp>(createFuseElementwisePass());
-  pm.addPass(createLinalgFoldUnitExtentDimsPass());
+  pm.addNestedPass<func::FuncOp>(createLinalgFoldUnitExtentDimsPass());
   pm.addNestedPass<func::FuncOp>(createFuseElementwisePass());
   cleanUp(pm);
 }
@@ -97,7 +99,7 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
       createVectorizeAttentionPass(VectorizeAttentionPassOptions{options.vectorBits}));
   pm.addNestedPass<func::FuncOp>(
       createVectorizeGenericPass(VectorizeGenericPassOptions{options.vectorBits}));
-  pm.addPass(createConvertLinalgToLoopsPass());
+  pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
   cleanUp(pm);
   verify(pm, "vectorized");
 }
@@ -110,24 +112,29 @@ static std::string withCommas(std::string features) {
 /// LLVM dialect only.
 static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createEmitManifestPass(EmitManifestPassOptions{withCommas(options.features)}));
+  pm.addPass(createEmitEntryPointsPass());
+  pm.addPass(createPassPointersPass());
+  cleanUp(pm);
   pm.addNestedPass<func::FuncOp>(createParallelizeTilesPass());
   // A forall inside of a tile runs on the tile's thread.
-  pm.addPass(createForallToForLoopPass());
-  pm.addPass(memref::createExpandStridedMetadataPass());
-  pm.addPass(createLowerAffinePass());
-  pm.addPass(createSCFToControlFlowPass());
+  pm.addNestedPass<func::FuncOp>(createForallToForLoopPass());
+  pm.addNestedPass<func::FuncOp>(memref::createExpandStridedMetadataPass());
+  pm.addNestedPass<func::FuncOp>(createLowerAffinePass());
+  pm.addNestedPass<func::FuncOp>(createSCFToControlFlowPass());
   pm.addPass(createConvertOpenMPToLLVMPass());
   // libm has no rsqrt, and the CPU's own is an estimate.
-  pm.addPass(math::createMathExpandOpsPass(math::MathExpandOpsPassOptions{{"rsqrt"}}));
+  pm.addNestedPass<func::FuncOp>(math::createMathExpandOpsPass(math::MathExpandOpsPassOptions{{"rsqrt"}}));
   pm.addNestedPass<func::FuncOp>(createExpandMathPass());
   // What is one instruction (fma, floor, abs) must not become a call for each lane.
   pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());
-  pm.addPass(arith::createArithExpandOpsPass());
+  arith::ArithExpandOpsPassOptions expand;
+  // Without an instruction that rounds to bf16, LLVM would call a compiler runtime we do not link.
+  expand.includeBf16 = !options.hasBf16Dot;
+  pm.addPass(arith::createArithExpandOpsPass(expand));
   pm.addPass(createConvertToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
-  pm.addPass(createEmitEntryPointsPass());
-  cleanUp(pm);
+  cleanUp<LLVM::LLVMFuncOp>(pm);
   verify(pm, "llvm");
 }
 

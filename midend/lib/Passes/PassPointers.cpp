@@ -1,0 +1,94 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// MLIR passes a memref as 3 + 2 * rank values, which are then all live in a list of
+// hundreds of calls. A row-major memref is a pointer and its dynamic sizes.
+
+#include "Descriptor.h"
+#include "buddy/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+using namespace mlir;
+
+namespace buddy {
+#define GEN_PASS_DEF_PASSPOINTERSPASS
+#include "buddy/Passes.h.inc"
+namespace {
+
+bool isRowMajor(Type type) {
+  auto memref = dyn_cast<MemRefType>(type);
+  return memref && memref.getLayout().isIdentity();
+}
+
+void takePointers(func::FuncOp function) {
+  Block &entry = function.front();
+  ImplicitLocOpBuilder b(function.getLoc(), function.getContext());
+  b.setInsertionPointToStart(&entry);
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  SmallVector<Type> types;
+  for (BlockArgument argument : llvm::to_vector(entry.getArguments())) {
+    if (!isRowMajor(argument.getType())) {
+      types.push_back(argument.getType());
+      continue;
+    }
+    auto type = cast<MemRefType>(argument.getType());
+    unsigned place = argument.getArgNumber();
+    Value address = entry.insertArgument(place++, pointer, argument.getLoc());
+    types.push_back(pointer);
+    SmallVector<Value> sizes;
+    for (int64_t i = 0; i < type.getNumDynamicDims(); ++i) {
+      sizes.push_back(entry.insertArgument(place++, b.getIndexType(), argument.getLoc()));
+      types.push_back(b.getIndexType());
+    }
+    argument.replaceAllUsesWith(memrefAt(b, type, address, sizes));
+    entry.eraseArgument(argument.getArgNumber());
+  }
+  function.setFunctionType(b.getFunctionType(types, function.getResultTypes()));
+  function.removeArgAttrsAttr();
+}
+
+/// A dynamic size, from what the memref was made with where that is at hand.
+Value sizeOf(ImplicitLocOpBuilder &b, Value memref, int64_t dim) {
+  if (auto expand = memref.getDefiningOp<memref::ExpandShapeOp>())
+    return cast<Value>(expand.getMixedOutputShape()[dim]);
+  return b.createOrFold<memref::DimOp>(memref, dim);
+}
+
+void givePointers(func::CallOp call) {
+  ImplicitLocOpBuilder b(call.getLoc(), call);
+  SmallVector<Value> operands;
+  for (Value operand : call.getOperands()) {
+    if (!isRowMajor(operand.getType())) {
+      operands.push_back(operand);
+      continue;
+    }
+    operands.push_back(addressOf(b, operand));
+    auto type = cast<MemRefType>(operand.getType());
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      if (type.isDynamicDim(dim))
+        operands.push_back(sizeOf(b, operand, dim));
+  }
+  call->setOperands(operands);
+}
+
+struct PassPointersPass : impl::PassPointersPassBase<PassPointersPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    DenseSet<StringRef> changed;
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (function.isPublic() || function.isExternal())
+        continue;
+      takePointers(function);
+      changed.insert(function.getName());
+    }
+    getOperation().walk([&](func::CallOp call) {
+      if (changed.contains(call.getCallee()))
+        givePointers(call);
+    });
+  }
+};
+} // namespace
+} // namespace buddy

@@ -1,0 +1,39 @@
+// RUN: buddy-opt %s -split-input-file -buddy-pass-pointers -canonicalize | FileCheck %s
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// The list of calls computes addresses; reshapes and descriptors vanish from it.
+// CHECK-LABEL: func private @kernel
+// CHECK-SAME:    (%[[IN:.*]]: !llvm.ptr, %[[ROWS:.*]]: index, %[[OUT:.*]]: !llvm.ptr)
+// CHECK:       builtin.unrealized_conversion_cast %{{.*}} : !llvm.struct<{{.*}}> to memref<?x8xf32>
+// CHECK:       builtin.unrealized_conversion_cast %{{.*}} : !llvm.struct<{{.*}}> to memref<8xf32>
+// CHECK-LABEL: func @forward
+// CHECK-SAME:    (%[[WORKSPACE:.*]]: memref<?xi8>, %[[N:.*]]: index, %[[OFFSET:.*]]: index
+// CHECK-NOT:   memref.expand_shape
+// CHECK:       %[[BASE:.*]] = llvm.extractvalue %{{.*}}[1]
+// CHECK:       %[[ADDRESS:.*]] = llvm.getelementptr %[[BASE]][%{{.*}}] : {{.*}} i8
+// CHECK:       call @kernel(%[[ADDRESS]], %[[N]], %{{.*}}) : (!llvm.ptr, index, !llvm.ptr) -> ()
+func.func private @kernel(%in: memref<?x8xf32>, %out: memref<8xf32>) {
+  linalg.reduce ins(%in : memref<?x8xf32>) outs(%out : memref<8xf32>) dimensions = [0]
+    (%a: f32, %b: f32) { %s = arith.addf %a, %b : f32 linalg.yield %s : f32 }
+  return
+}
+func.func @forward(%workspace: memref<?xi8>, %n: index, %offset: index, %out: memref<8xf32>) {
+  %view = memref.view %workspace[%offset][%n] : memref<?xi8> to memref<?xf32>
+  %rows = memref.expand_shape %view [[0, 1]] output_shape [%n, 8] : memref<?xf32> into memref<?x8xf32>
+  call @kernel(%rows, %out) : (memref<?x8xf32>, memref<8xf32>) -> ()
+  return
+}
+
+// -----
+
+// Another layout needs its strides: it stays a memref.
+// CHECK-LABEL: func private @strided
+// CHECK-SAME:    memref<4xf32, strided<[2]>>
+func.func private @strided(%in: memref<4xf32, strided<[2]>>) {
+  return
+}
+func.func @forward(%in: memref<4xf32, strided<[2]>>) {
+  call @strided(%in) : (memref<4xf32, strided<[2]>>) -> ()
+  return
+}
