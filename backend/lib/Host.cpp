@@ -6,6 +6,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Passes/StandardInstrumentations.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
@@ -43,11 +44,15 @@ Expected<std::unique_ptr<TargetMachine>> buddy::createHostMachine(StringRef feat
 }
 
 void buddy::optimize(Module &module, TargetMachine &machine) {
-  PassBuilder builder(&machine);
+  // They make `optnone` mean something.
+  PassInstrumentationCallbacks callbacks;
+  StandardInstrumentations instrumentations(module.getContext(), /*DebugLogging=*/false);
+  PassBuilder builder(&machine, PipelineTuningOptions(), std::nullopt, &callbacks);
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
   CGSCCAnalysisManager sccs;
   ModuleAnalysisManager modules;
+  instrumentations.registerCallbacks(callbacks, &modules);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(sccs);
   builder.registerFunctionAnalyses(functions);

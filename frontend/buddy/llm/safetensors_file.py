@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-"""Writing safetensors files tensor by tensor, with data placed for mapping.
+"""New safetensors files, mapped so that tensors are computed in their place in the file.
 
 Format: u64 length of the header, JSON header, data (the safetensors README). The data begins on
 a page and every tensor on 64 bytes; the format forbids gaps, so what fills them is a tensor of
@@ -11,11 +11,12 @@ its own, named ``padding.N``.
 from __future__ import annotations
 
 import json
+import mmap
+import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
 
@@ -47,20 +48,33 @@ class TensorSpec:
         return torch.Size(self.shape).numel() * DTYPES[self.dtype][0].itemsize
 
 
-def write(path: Path, specs: Iterable[TensorSpec], load: Callable[[str], torch.Tensor]) -> int:
-    """Write the tensors of ``specs``, asking ``load`` for one at a time; return the file's size.
+def create(path: Path, specs: Iterable[TensorSpec]) -> dict[str, torch.Tensor]:
+    """Create a file of zeros for ``specs``; return its tensors, by name, as shared mappings.
 
-    ``load(name)`` must give the shape and dtype of its spec. OSError where the disk refuses.
+    What is written into them is in the file. OSError where the disk refuses: its room is
+    reserved here, because a full disk under a mapping would be a signal and not an error.
     """
     specs = list(specs)
-    with open(path, "wb") as file:
-        header = json.dumps(_header(specs), separators=(",", ":")).encode()
-        header += b" " * (-(len(header) + 8) % PAGE)
-        file.write(struct.pack("<Q", len(header)))
-        file.write(header)
-        for spec in specs:
-            _write_tensor(file, spec, load(spec.name))
-        return file.tell()
+    layout = _header(specs)
+    header = json.dumps(layout, separators=(",", ":")).encode()
+    header += b" " * (-(len(header) + 8) % PAGE)
+    start = 8 + len(header)
+    size = start + max((entry["data_offsets"][1] for entry in layout.values()), default=0)
+    with open(path, "w+b") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.flush()
+        mapping = mmap.mmap(file.fileno(), size)
+    return {spec.name: _view(mapping, spec, start, layout) for spec in specs}
+
+
+def _view(mapping: mmap.mmap, spec: TensorSpec, start: int, layout: dict) -> torch.Tensor:
+    dtype = DTYPES[spec.dtype][0]
+    if spec.nbytes == 0:
+        return torch.empty(spec.shape, dtype=dtype)
+    offset = start + layout[spec.name]["data_offsets"][0]
+    count = spec.nbytes // dtype.itemsize
+    return torch.frombuffer(mapping, dtype=dtype, count=count, offset=offset).view(spec.shape)
 
 
 def _header(specs: list[TensorSpec]) -> dict:
@@ -78,10 +92,3 @@ def _header(specs: list[TensorSpec]) -> dict:
                 "data_offsets": [end, at],
             }
     return header
-
-
-def _write_tensor(file: BinaryIO, spec: TensorSpec, tensor: torch.Tensor) -> None:
-    if tuple(tensor.shape) != spec.shape or tensor.dtype != DTYPES[spec.dtype][0]:
-        raise ValueError(f"{spec.name}: got {tensor.dtype}{tuple(tensor.shape)}, expected {spec}")
-    file.write(memoryview(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()))
-    file.write(b"\0" * (-spec.nbytes % ALIGNMENT))

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-"""The weights of a package: prepared once by the compiled module, then written aligned.
+"""The weights of a package: prepared once by the compiled module, in their place in the file.
 
 What depends on parameters alone (packed or converted weights) is computed here by the module's
 entry point ``prepare``; the file holds those results and the parameters that are still read.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from buddy.llm.model import LoadedModel
-from buddy.llm.safetensors_file import DTYPES, TensorSpec, write
+from buddy.llm.safetensors_file import TensorSpec, create
 
 if TYPE_CHECKING:
     from buddy.llm.package import Report
@@ -30,14 +30,12 @@ def write_weights(directory: Path, loaded: LoadedModel, report: Report) -> dict:
 
     executable = _runtime.Executable(str(directory / "model.so"))
     manifest = json.loads(executable.manifest)
-    prepared = _prepare(executable, manifest["entries"], loaded)
-    specs = _used_tensors(manifest["entries"])
-
-    def load(name: str) -> torch.Tensor:
-        tensor = prepared.pop(name, None)
-        return loaded.load(name) if tensor is None else tensor
-
-    report.weights_bytes = write(directory / "weights.safetensors", specs, load)
+    path = directory / "weights.safetensors"
+    tensors = create(path, _used_tensors(manifest["entries"]))
+    prepared = _prepare(executable, manifest["entries"], loaded, tensors)
+    for name in tensors.keys() - prepared:
+        tensors[name].copy_(loaded.load(name))
+    report.weights_bytes = path.stat().st_size
     report.kernels = manifest.get("kernels", 0)
     return manifest
 
@@ -53,25 +51,20 @@ def _used_tensors(entries: dict) -> list[TensorSpec]:
     return list(specs.values())
 
 
-def _prepare(executable, entries: dict, loaded: LoadedModel) -> dict[str, torch.Tensor]:
-    """Run ``prepare``: prepared weights by name; nothing where the module prepares nothing."""
+def _prepare(
+    executable, entries: dict, loaded: LoadedModel, tensors: dict[str, torch.Tensor]
+) -> set[str]:
+    """Run ``prepare`` with its results in ``tensors``; the names of what it prepared, if any."""
     if "prepare" not in entries:
-        return {}
-    arguments = entries["prepare"]["arguments"]
-    tensors = [_allocate(argument, loaded) for argument in arguments[:-1]]
-    pointers = [(tensor.data_ptr(), tuple(tensor.shape)) for tensor in tensors]
+        return set()
+    arguments = entries["prepare"]["arguments"][:-1]
+    prepared = {argument["name"] for argument in arguments if argument["kind"] == "prepared"}
+    held = [
+        tensors[argument["name"]] if argument["name"] in prepared else loaded.load(argument["name"])
+        for argument in arguments
+    ]
+    pointers = [(tensor.data_ptr(), tuple(tensor.shape)) for tensor in held]
     entry = executable.entry("prepare").bind({})
     workspace = torch.empty(entry.workspace(pointers), dtype=torch.uint8)
     entry([*pointers, (workspace.data_ptr(), tuple(workspace.shape))])
-    return {
-        argument["name"]: tensor
-        for argument, tensor in zip(arguments, tensors, strict=False)
-        if argument["kind"] == "prepared"
-    }
-
-
-def _allocate(argument: dict, loaded: LoadedModel) -> torch.Tensor:
-    """The parameter an argument of ``prepare`` names, or room for a result."""
-    if argument["kind"] == "parameter":
-        return loaded.load(argument["name"])
-    return torch.empty(argument["shape"], dtype=DTYPES[argument["dtype"]][0])
+    return prepared

@@ -52,6 +52,16 @@ def EmitManifestPass : Pass<"buddy-emit-manifest", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def ExpandBF16Pass : InterfacePass<"buddy-expand-bf16", "::mlir::FunctionOpInterface"> {
+  let summary = "Write the rounding to bf16, and selects of it, with integers.";
+  let description = [{
+    Needs: arithmetic on bf16 done in f32, for CPUs without an instruction that rounds to bf16.
+    Leaves: no truncation to bf16, for which LLVM would call a compiler runtime that nothing
+    links. f64 is rounded to f32 first, as eager PyTorch does.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 def ExpandMathPass : InterfacePass<"buddy-expand-math", "::mlir::FunctionOpInterface"> {
   let summary = "Write functions of f32 vectors as polynomials.";
   let description = [{
@@ -208,15 +218,17 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
   let description = [{
     Needs: kernels on tensors with `buddy.tile_dims` on the root.
     Leaves: one scf.forall over tiles. A matmul is cut into blocks of rows and panels that share
-    the L2 cache; row-wise kernels into groups of whole rows.
+    the L2 cache; row-wise kernels into groups of whole rows. What is made to be inserted into a
+    destination has that destination.
     Does not touch: attention (its schedule has its own loops), kernels of one tile.
   }];
   let options = [Option<"l2Bytes", "l2-bytes", "int64_t", /*default=*/"1048576",
                         "Bytes of a core's L2 cache.">,
                  Option<"tileElements", "tile-elements", "int64_t", /*default=*/"8192",
                         "Elements of a tile of a row-wise kernel.">];
-  let dependentDialects = ["::mlir::scf::SCFDialect", "::mlir::affine::AffineDialect",
-                           "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::mlir::affine::AffineDialect",
+                           "::mlir::bufferization::BufferizationDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def VectorizeAttentionPass : Pass<"buddy-vectorize-attention", "::mlir::ModuleOp"> {

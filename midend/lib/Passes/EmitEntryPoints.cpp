@@ -102,6 +102,7 @@ struct EmitEntryPointsPass : impl::EmitEntryPointsPassBase<EmitEntryPointsPass> 
       takeArray(function);
       function.setName(symbol);
       function->removeAttr("buddy.entry");
+      function->setAttr("passthrough", Builder(function).getStrArrayAttr({"noinline", "optnone"}));
       if (function.getNumResults() == 0) // and not the size of a workspace
         emitCInterface(function, name, arguments);
     }

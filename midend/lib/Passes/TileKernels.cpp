@@ -3,6 +3,7 @@
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
+#include "mlir/Dialect/Bufferization/Transforms/Transforms.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -80,24 +81,31 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
     func::FuncOp kernel = getOperation();
     if (!kernel->hasAttr("buddy.kernel"))
       return;
+    IRRewriter rewriter(kernel.getContext());
+    // A value made to be inserted is computed where it is inserted.
+    if (failed(tile(kernel, rewriter)) ||
+        failed(bufferization::eliminateEmptyTensors(rewriter, kernel)))
+      return signalPassFailure();
+  }
+
+  LogicalResult tile(func::FuncOp kernel, RewriterBase &rewriter) {
     Operation *root = kernel.front().getTerminator()->getOperand(0).getDefiningOp();
     auto dims = root->getAttrOfType<DenseI64ArrayAttr>("buddy.tile_dims");
     auto tileable = dyn_cast<TilingInterface>(root);
     if (!dims || dims.empty() || !tileable)
-      return;
+      return success();
     SmallVector<int64_t> tiles;
     if (MatmulOp matmul = findMatmul(kernel))
       tiles = matmulTiles(matmul, l2Bytes);
     else
       tiles = rowTiles(root, dims.asArrayRef(), tileElements);
-    if (failed(tileAndFuse(tileable, tiles))) {
-      root->emitOpError("cannot be tiled");
-      return signalPassFailure();
-    }
+    if (failed(tileAndFuse(tileable, tiles, rewriter)))
+      return root->emitOpError("cannot be tiled");
+    return success();
   }
 
-  static LogicalResult tileAndFuse(TilingInterface root, ArrayRef<int64_t> tiles) {
-    IRRewriter rewriter(root->getContext());
+  static LogicalResult tileAndFuse(TilingInterface root, ArrayRef<int64_t> tiles,
+                                   RewriterBase &rewriter) {
     rewriter.setInsertionPoint(root);
     SmallVector<OpFoldResult> sizes = getAsIndexOpFoldResult(root->getContext(), tiles);
     scf::SCFTilingOptions tiling;

@@ -71,8 +71,6 @@ static void reachTiled(OpPassManager &pm) {
 /// No tensor is left. Entry points write into buffers of their caller; what lives
 /// between kernels lies in one workspace.
 static void reachBufferized(OpPassManager &pm) {
-  // A value made to be inserted is computed where it is inserted.
-  pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions options;
   options.bufferizeFunctionBoundaries = true;
   options.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
@@ -109,6 +107,15 @@ static std::string withCommas(std::string features) {
   return features;
 }
 
+/// Arithmetic in f32, rounding in integers.
+static void emulateBF16(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(math::createMathExtendToSupportedTypes());
+  arith::ArithEmulateUnsupportedFloatsOptions options;
+  options.sourceTypeStrs = {"bf16"};
+  pm.addNestedPass<func::FuncOp>(arith::createArithEmulateUnsupportedFloats(options));
+  pm.addNestedPass<func::FuncOp>(createExpandBF16Pass());
+}
+
 /// LLVM dialect only.
 static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createEmitManifestPass(EmitManifestPassOptions{withCommas(options.features)}));
@@ -120,18 +127,17 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(createForallToForLoopPass());
   pm.addNestedPass<func::FuncOp>(memref::createExpandStridedMetadataPass());
   pm.addNestedPass<func::FuncOp>(createLowerAffinePass());
-  pm.addNestedPass<func::FuncOp>(createSCFToControlFlowPass());
-  pm.addPass(createConvertOpenMPToLLVMPass());
   // libm has no rsqrt, and the CPU's own is an estimate.
   pm.addNestedPass<func::FuncOp>(math::createMathExpandOpsPass(math::MathExpandOpsPassOptions{{"rsqrt"}}));
   pm.addNestedPass<func::FuncOp>(createExpandMathPass());
+  if (!options.hasBf16Dot)
+    emulateBF16(pm);
+  pm.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass());
+  pm.addNestedPass<func::FuncOp>(createSCFToControlFlowPass());
+  pm.addPass(createConvertOpenMPToLLVMPass());
   // What is one instruction (fma, floor, abs) must not become a call for each lane.
   pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());
-  arith::ArithExpandOpsPassOptions expand;
-  // Without an instruction that rounds to bf16, LLVM would call a compiler runtime we do not link.
-  expand.includeBf16 = !options.hasBf16Dot;
-  pm.addPass(arith::createArithExpandOpsPass(expand));
   pm.addPass(createConvertToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   cleanUp<LLVM::LLVMFuncOp>(pm);
