@@ -254,7 +254,8 @@ def VectorizeGenericPass
     : InterfacePass<"buddy-vectorize-generic", "::mlir::FunctionOpInterface"> {
   let summary = "Rewrite elementwise linalg ops and reductions on memrefs as vector loops.";
   let description = [{
-    Needs: memrefs; indexing maps that are projected permutations.
+    Needs: memrefs; each loop over a dimension of some operand. Convolutions and pools are
+    reductions over windows.
     Leaves: scf + vector + memref, the last partial vector under a mask. The vectors run along
     the innermost dimension in which every operand is contiguous or constant; a reduction
     along it keeps several partial results, so floating-point sums are reordered.

@@ -15,6 +15,7 @@
 #include "buddy/Passes.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
+#include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -38,16 +39,36 @@ constexpr int64_t reductionUnroll = 4;
 bool isMemRef(Value value) { return isa<MemRefType>(value.getType()); }
 
 /// Whether the operand can be read and written in vectors along a dimension: contiguous in
-/// it, or the same for all of it.
+/// it (a window may shift it), or the same for all of it.
 bool allowsVectors(linalg::LinalgOp op, OpOperand &operand, int64_t dimension) {
   AffineMap map = op.getMatchingIndexingMap(&operand);
   if (!map.isFunctionOfDim(dimension))
     return true;
-  unsigned last = map.getNumResults() - 1;
+  AffineExpr last = map.getResults().back(), dim = getAffineDimExpr(dimension, op.getContext());
+  AffineExpr shift = simplifyAffineExpr(last - dim, map.getNumDims(), 0);
+  if (shift.isFunctionOfDim(dimension) ||
+      llvm::any_of(map.getResults().drop_back(),
+                   [&](AffineExpr expr) { return expr.isFunctionOfDim(dimension); }))
+    return false;
   auto type = cast<MemRefType>(operand.get().getType());
   // An i1 takes a byte in memory, but a bit in a vector.
-  return map.getResult(last) == getAffineDimExpr(dimension, op.getContext()) &&
-         hasUnitInnerStride(operand.get()) && !type.getElementType().isInteger(1);
+  return hasUnitInnerStride(operand.get()) && !type.getElementType().isInteger(1);
+}
+
+bool hasPlainMaps(linalg::LinalgOp op) {
+  return llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) {
+    return map.isProjectedPermutation(/*allowZeroInResults=*/true);
+  });
+}
+
+/// Whether each loop runs over a dimension of some operand, which tells its extent.
+bool hasKnownExtents(linalg::LinalgOp op) {
+  llvm::SmallBitVector known(op.getNumLoops());
+  for (AffineMap map : op.getIndexingMapsArray())
+    for (AffineExpr expr : map.getResults())
+      if (auto dim = dyn_cast<AffineDimExpr>(expr))
+        known.set(dim.getPosition());
+  return known.all();
 }
 
 /// The innermost dimension along which all operands allow vectors, parallel ones first.
@@ -247,10 +268,8 @@ Values GenericEmitter::emitChunk(int64_t unroll, Value mask, ValueRange state) {
 
 Values GenericEmitter::indicesOf(OpOperand &operand) {
   Values indices;
-  for (AffineExpr expr : op.getMatchingIndexingMap(&operand).getResults()) {
-    auto dim = dyn_cast<AffineDimExpr>(expr);
-    indices.push_back(dim ? ivs[dim.getPosition()] : b.index(0));
-  }
+  for (AffineExpr expr : op.getMatchingIndexingMap(&operand).getResults())
+    indices.push_back(affine::expandAffineExpr(b, b.getLoc(), expr, ivs, {}));
   return indices;
 }
 
@@ -285,10 +304,8 @@ struct VectorizeGeneric : OpInterfaceRewritePattern<linalg::LinalgOp> {
     auto refuse = [&](StringRef why) { return missed(rewriter, op, "vectorize-generic", why); };
     if (!op.hasPureBufferSemantics())
       return refuse("operands are tensors: bufferize first");
-    if (!llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) {
-          return map.isProjectedPermutation(/*allowZeroInResults=*/true);
-        }))
-      return refuse("an operand is not indexed by plain loop dimensions");
+    if (!hasKnownExtents(op))
+      return refuse("a loop runs over no dimension of an operand");
     std::optional<int64_t> dimension = chooseDimension(op);
     if (!dimension)
       return refuse("no dimension is contiguous in all operands");
@@ -297,6 +314,8 @@ struct VectorizeGeneric : OpInterfaceRewritePattern<linalg::LinalgOp> {
       return refuse(body.refusal());
     SmallVector<Operation *> combiners;
     if (op.getIteratorTypesArray()[*dimension] == utils::IteratorType::reduction) {
+      if (!hasPlainMaps(op))
+        return refuse("vectors along a window would be short");
       combiners = findCombiners(op);
       if (combiners.empty())
         return refuse("the reduction is not a fold by one known operation");
