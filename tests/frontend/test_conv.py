@@ -44,3 +44,34 @@ def test_empty_batch():
 
 def test_half_precision():
     check(lambda x, w: F.conv2d(x, w, padding=1), (1, 3, 8, 8), (5, 3, 3, 3), dtype=torch.bfloat16)
+
+
+def test_chain_of_whole_and_partial_panels():
+    """Layouts meet: normalization, residual, pool and border between convolutions."""
+
+    def block(x, w, scale, shift):
+        y = F.relu(F.conv2d(x, w, padding=1) * scale + shift)
+        y = F.max_pool2d(F.relu(F.conv2d(y, w, padding=2, dilation=2) + y), 3, 2, 1)
+        return y, F.conv2d(y, w, stride=2).mean((2, 3))
+
+    for channels, images in ((40, 1), (32, 2)):
+        per_channel = (1, channels, 1, 1)
+        shapes = (images, channels, 19, 21), (channels, channels, 3, 3), per_channel, per_channel
+        check(block, *shapes, tolerance=(2e-4, 2e-4))
+
+
+def test_depthwise_channels_last():
+    def separable(x, depth, point):
+        y = F.gelu(F.conv2d(x, point))
+        y = F.conv2d(y, depth, padding=3, groups=depth.shape[0])
+        return F.conv2d(y, depth, stride=2, groups=depth.shape[0]), y + x
+
+    check(separable, (2, 24, 17, 15), (24, 1, 7, 7), (24, 24, 1, 1), tolerance=(1e-4, 1e-4))
+
+
+def test_bfloat16_pairs():
+    def convolve(x, w):
+        return F.conv2d(x, w), F.conv2d(x, w, dilation=(1, 2)), F.conv2d(x[:, :, 1:], w, stride=2)
+
+    for channels in (16, 5):
+        check(convolve, (1, channels, 9, 12), (33, channels, 3, 3), dtype=torch.bfloat16)

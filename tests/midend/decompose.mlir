@@ -31,3 +31,15 @@ func.func @matmul(%a: tensor<?x65xbf16>, %b: tensor<2x33x32x2xbf16>, %init: tens
       : (tensor<?x65xbf16>, tensor<2x33x32x2xbf16>, tensor<?x50xbf16>) -> tensor<?x50xbf16>
   return %out : tensor<?x50xbf16>
 }
+
+// -----
+
+// CHECK-LABEL: func @convolution
+// CHECK-NOT:   buddy.conv_2d
+// CHECK:       linalg.generic
+// CHECK-SAME:    iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]
+func.func @convolution(%x: tensor<5x5x8xf32>, %w: tensor<1x72x32x1xf32>, %e: tensor<3x3x32xf32>) -> tensor<3x3x32xf32> {
+  %c = "buddy.conv_2d"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
+      : (tensor<5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<3x3x32xf32>) -> tensor<3x3x32xf32>
+  return %c : tensor<3x3x32xf32>
+}

@@ -24,3 +24,31 @@ func.func @forward(%x: tensor<4x64xf32>, %w: tensor<8x64x16x1xf32>, %b: tensor<1
   } -> tensor<4x128xf32>
   return %r : tensor<4x128xf32>
 }
+
+// -----
+
+// What is stored into a slice is tiled; the convolution that it ends is part of it.
+// CHECK-LABEL: func private @conv_2d_0
+// CHECK:       "buddy.conv_2d"
+// CHECK:       linalg.generic
+// CHECK-SAME:    buddy.tile_dims = array<i64: 0, 1, 2>
+// CHECK:       tensor.insert_slice
+// CHECK-LABEL: func @padded
+// CHECK:       bufferization.alloc_tensor
+// CHECK:       call @conv_2d_0
+func.func @padded(%x: tensor<5x5x8xf32>, %w: tensor<1x72x32x1xf32>) -> tensor<5x5x32xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<3x3x32xf32>
+  %c = "buddy.conv_2d"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
+      : (tensor<5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<3x3x32xf32>) -> tensor<3x3x32xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, j, k)>, affine_map<(i, j, k) -> (i, j, k)>], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%c : tensor<3x3x32xf32>) outs(%e : tensor<3x3x32xf32>) {
+  ^bb0(%p: f32, %o: f32):
+    %s = math.absf %p : f32
+    linalg.yield %s : f32
+  } -> tensor<3x3x32xf32>
+  %border = tensor.empty() : tensor<5x5x32xf32>
+  %zeros = linalg.fill ins(%zero : f32) outs(%border : tensor<5x5x32xf32>) -> tensor<5x5x32xf32>
+  %i = tensor.insert_slice %r into %zeros[1, 1, 0] [3, 3, 32] [1, 1, 1] : tensor<3x3x32xf32> into tensor<5x5x32xf32>
+  return %i : tensor<5x5x32xf32>
+}

@@ -32,3 +32,37 @@ func.func @integers(%x: tensor<4x8xi32>, %w: tensor<8x16xi32>) -> tensor<4x16xi3
   %m = linalg.matmul ins(%x, %w : tensor<4x8xi32>, tensor<8x16xi32>) outs(%init : tensor<4x16xi32>) -> tensor<4x16xi32>
   return %m : tensor<4x16xi32>
 }
+
+// -----
+
+// A convolution works on channels last, its kernel packed as the right-hand side of a matmul.
+// CHECK-LABEL: func @convolution
+// CHECK-SAME:    %[[X:.*]]: tensor<1x8x9x9xf32>, %[[W:.*]]: tensor<32x8x3x3xf32>
+// CHECK-DAG:   %[[IN:.*]] = linalg.transpose ins(%[[X]] {{.*}} permutation = [0, 2, 3, 1]
+// CHECK-DAG:   %[[PANELS:.*]] = linalg.pack {{.*}}inner_tiles = [16, 1]{{.*}} : tensor<32x72xf32> -> tensor<2x72x16x1xf32>
+// CHECK:       %[[OUT:.*]] = "buddy.conv_2d"(%[[IN]], %[[PANELS]]
+// CHECK-SAME:    kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>
+// CHECK-SAME:    -> tensor<1x4x4x32xf32>
+// CHECK:       linalg.transpose ins(%[[OUT]] {{.*}} permutation = [0, 3, 1, 2]
+func.func @convolution(%x: tensor<1x8x9x9xf32>, %w: tensor<32x8x3x3xf32>) -> tensor<1x32x4x4xf32> {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<1x32x4x4xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<1x32x4x4xf32>) -> tensor<1x32x4x4xf32>
+  %c = linalg.conv_2d_nchw_fchw {strides = dense<2> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
+      ins(%x, %w : tensor<1x8x9x9xf32>, tensor<32x8x3x3xf32>) outs(%init : tensor<1x32x4x4xf32>) -> tensor<1x32x4x4xf32>
+  return %c : tensor<1x32x4x4xf32>
+}
+
+// -----
+
+// A kernel of its own for each channel: nothing to multiply, a reduction over the window.
+// CHECK-LABEL: func @depthwise
+// CHECK-NOT:   linalg.conv
+// CHECK:       linalg.generic
+// CHECK-SAME:    iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction"]
+// CHECK-SAME:    ins(%{{.*}}, %{{.*}} : tensor<1x8x9x9xf32>, tensor<3x3x8xf32>)
+func.func @depthwise(%x: tensor<1x8x1x9x9xf32>, %w: tensor<8x1x1x3x3xf32>, %init: tensor<1x8x1x7x7xf32>) -> tensor<1x8x1x7x7xf32> {
+  %c = linalg.conv_2d_ngchw_gfchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
+      ins(%x, %w : tensor<1x8x1x9x9xf32>, tensor<8x1x1x3x3xf32>) outs(%init : tensor<1x8x1x7x7xf32>) -> tensor<1x8x1x7x7xf32>
+  return %c : tensor<1x8x1x7x7xf32>
+}

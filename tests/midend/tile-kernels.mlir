@@ -20,3 +20,27 @@ func.func private @matmul(%x: tensor<4x64xf32>, %w: tensor<8x64x16x1xf32>, %b: t
   } -> tensor<4x128xf32>
   return %r : tensor<4x128xf32>
 }
+
+// -----
+
+// A convolution with its epilogue, tiled over lines and panels, in its place within a border.
+// CHECK-LABEL: func private @convolution
+// CHECK-SAME:    %[[IN:[a-z0-9]+]]: tensor<58x58x64xf32>
+// CHECK:       scf.forall (%[[Y:.*]], %{{.*}}) = (0, 0) to (56, 128) step (1, 32) shared_outs(%[[OUT:.*]] = %{{.*}}) -> (tensor<56x56x128xf32>)
+// CHECK:         tensor.extract_slice %[[IN]][%[[Y]], 0, 0] [3, 58, 64]
+// CHECK:         "buddy.conv_2d"
+// CHECK:         linalg.generic
+// CHECK-NOT:   tensor.empty
+func.func private @convolution(%x: tensor<58x58x64xf32>, %w: tensor<4x576x32x1xf32>, %dest: tensor<58x58x128xf32>) -> tensor<58x58x128xf32> attributes {buddy.kernel} {
+  %e = tensor.empty() : tensor<56x56x128xf32>
+  %c = "buddy.conv_2d"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
+      : (tensor<58x58x64xf32>, tensor<4x576x32x1xf32>, tensor<56x56x128xf32>) -> tensor<56x56x128xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, j, k)>, affine_map<(i, j, k) -> (i, j, k)>], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%c : tensor<56x56x128xf32>) outs(%e : tensor<56x56x128xf32>) attrs = {buddy.tile_dims = array<i64: 0, 1, 2>} {
+  ^bb0(%p: f32, %o: f32):
+    %s = math.absf %p : f32
+    linalg.yield %s : f32
+  } -> tensor<56x56x128xf32>
+  %i = tensor.insert_slice %r into %dest[1, 1, 0] [56, 56, 128] [1, 1, 1] : tensor<56x56x128xf32> into tensor<58x58x128xf32>
+  return %i : tensor<58x58x128xf32>
+}

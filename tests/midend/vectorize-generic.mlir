@@ -80,3 +80,24 @@ func.func @refused(%a: memref<8x16xf32>, %b: memref<16x8xf32>, %p: memref<16xi1>
   linalg.copy ins(%p : memref<16xi1>) outs(%q : memref<16xi1>)
   return
 }
+
+// -----
+
+// A window shifts what is read; channels are the vectors. Four of them at a time stay in registers
+// while the window moves.
+// CHECK-LABEL: func @window
+// CHECK:       scf.for
+// CHECK:       vector.load %{{.*}} : memref<9x9x64xf32>, vector<16xf32>
+// CHECK:       arith.maximumf {{.*}} : vector<16xf32>
+// CHECK:       scf.yield
+// CHECK-NOT:   linalg.generic
+func.func @window(%x: memref<9x9x64xf32>, %shape: memref<3x3xf32>, %out: memref<4x4x64xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(y, x, c, i, j) -> (y * 2 + i, x * 2 + j, c)>, affine_map<(y, x, c, i, j) -> (i, j)>, affine_map<(y, x, c, i, j) -> (y, x, c)>],
+                  iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%x, %shape : memref<9x9x64xf32>, memref<3x3xf32>) outs(%out : memref<4x4x64xf32>) {
+  ^bb0(%a: f32, %s: f32, %b: f32):
+    %m = arith.maximumf %a, %b : f32
+    linalg.yield %m : f32
+  }
+  return
+}

@@ -70,3 +70,24 @@ func.func @strided(%a: memref<4x64xf32, strided<[128, 2]>>, %b: memref<1x64x32x1
   "buddy.matmul"(%a, %b, %c) : (memref<4x64xf32, strided<[128, 2]>>, memref<1x64x32x1xf32>, memref<4x32xf32>) -> ()
   return
 }
+
+// -----
+
+// A convolution is a product whose rows overlap in the input: one run of 3 x 8 elements for each
+// row of the kernel, 5 positions x 32 channels of sums in registers, no copy to columns.
+// CHECK-LABEL: func @convolution
+// CHECK-SAME:    %[[X:.*]]: memref<7x11x8xf32>
+// CHECK:       %[[LINES:.*]] = memref.collapse_shape %[[X]] {{\[}}[0], [1, 2]] : {{.*}} into memref<7x88xf32>
+// CHECK-NOT:   memref.alloc
+// CHECK:       scf.for %{{.*}} = %{{.*}} to %{{c3.*}} step {{.*}} iter_args
+// CHECK:       scf.for %{{.*}} = %{{.*}} to %{{c24.*}} step {{.*}} iter_args
+// CHECK:       memref.load %[[LINES]]
+// CHECK-COUNT-10: vector.fma
+// CHECK-NOT:   vector.fma
+// CHECK-COUNT-10: vector.store
+// CHECK-NOT:   buddy.conv_2d
+func.func @convolution(%x: memref<7x11x8xf32>, %w: memref<1x72x32x1xf32>, %out: memref<3x5x32xf32>) {
+  "buddy.conv_2d"(%x, %w, %out) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>}
+      : (memref<7x11x8xf32>, memref<1x72x32x1xf32>, memref<3x5x32xf32>) -> ()
+  return
+}

@@ -136,12 +136,14 @@ def LowerStructuralOpsPass : Pass<"buddy-lower-structural-ops"> {
 }
 
 def PackMatmulPass : Pass<"buddy-pack-matmul"> {
-  let summary = "Pack the right-hand side of matmuls into panels of the register tile.";
+  let summary = "Pack the right-hand side of products into panels of the register tile.";
   let description = [{
     Needs: `linalg.matmul` on tensors with a zero-filled init, f32, bf16 or f16.
     Leaves: `buddy.matmul` of the left-hand side and a `linalg.pack` of the right one. The pack
     reads a transposed weight as it lies in memory. buddy-hoist-prepare moves packs of weights.
-    Does not touch: batched and integer matmuls.
+    2-D convolutions become `buddy.conv_2d` between transpositions to channels last and back,
+    depthwise ones reductions over windows.
+    Does not touch: batched and integer matmuls, convolutions of groups of several channels.
   }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
                         "Bits of a vector register; a panel is two registers of f32 wide.">,
@@ -211,6 +213,17 @@ def PlanWorkspacePass : Pass<"buddy-plan-workspace", "::mlir::ModuleOp"> {
   }];
   let statistics = [Statistic<"numPlanned", "planned", "buffers placed in the workspace">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
+
+def PropagateTransposesPass : Pass<"buddy-propagate-transposes", "::mlir::func::FuncOp"> {
+  let summary = "Move transpositions down the graph until they cancel.";
+  let description = [{
+    Needs: linalg on tensors; convolutions between transpositions.
+    Leaves: elementwise ops, pools and pads between two convolutions working on channels last;
+    reductions that read what was to be transposed. A convolution of one image has no batch.
+    Does not touch: ops with operands of different layouts.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {

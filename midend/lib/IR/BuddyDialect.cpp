@@ -49,6 +49,11 @@ void MatmulOp::getEffects(
   destinationEffects(*this, effects);
 }
 
+void Conv2DOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  destinationEffects(*this, effects);
+}
+
 LogicalResult AttentionOp::verify() {
   ShapedType q = shaped(getQuery()), k = shaped(getKey()), v = shaped(getValue()),
              o = shaped(getInit());
@@ -75,6 +80,26 @@ LogicalResult MatmulOp::verify() {
     return emitOpError("takes a static panel shape");
   if (disagree(lhs.getDimSize(0), out.getDimSize(0)))
     return emitOpError("lhs and init differ in M");
+  return success();
+}
+
+LogicalResult Conv2DOp::verify() {
+  ShapedType in = shaped(getInput()), rhs = shaped(getRhs()), out = shaped(getInit());
+  if (in.getRank() < 3 || in.getRank() > 4 || rhs.getRank() != 4 || out.getRank() != in.getRank())
+    return emitOpError("takes input [N,H,W,C], rhs [F/nr,K/kr,nr,kr] and init [N,OH,OW,F]");
+  if (ShapedType::isDynamicShape(rhs.getShape().drop_front(2)))
+    return emitOpError("takes a static panel shape");
+  int64_t channels = in.getShape().back();
+  if (ShapedType::isDynamic(channels))
+    return emitOpError("takes a static number of channels");
+  for (ArrayRef<int64_t> pair : {getKernel(), getStrides(), getDilations()})
+    if (pair.size() != 2 || pair[0] < 1 || pair[1] < 1)
+      return emitOpError("takes two positive numbers each for kernel, strides and dilations");
+  int64_t depth = getKernel()[0] * getKernel()[1] * channels;
+  if (disagree(rhs.getDimSize(1), llvm::divideCeil(depth, rhs.getDimSize(3))))
+    return emitOpError("rhs does not have the depth of kernel and channels");
+  if (in.getRank() == 4 && disagree(in.getDimSize(0), out.getDimSize(0)))
+    return emitOpError("input and init differ in N");
   return success();
 }
 

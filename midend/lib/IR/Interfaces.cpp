@@ -44,48 +44,78 @@ struct DestinationModel
   }
 };
 
-/// A matmul is tiled over rows and over whole panels of columns.
-struct MatmulTiling : TilingInterface::ExternalModel<MatmulTiling, buddy::MatmulOp> {
-  SmallVector<utils::IteratorType> getLoopIteratorTypes(Operation *) const {
-    return {utils::IteratorType::parallel, utils::IteratorType::parallel};
+Value slice(OpBuilder &b, Value source, ArrayRef<OpFoldResult> from,
+            ArrayRef<OpFoldResult> extent) {
+  SmallVector<OpFoldResult> strides(from.size(), b.getIndexAttr(1));
+  return tensor::ExtractSliceOp::create(b, source.getLoc(), source, from, extent, strides);
+}
+
+/// The panels of a packed operand that hold columns from `offset` on.
+Value slicePanels(OpBuilder &b, Value rhs, OpFoldResult offset, OpFoldResult size) {
+  int64_t width = cast<RankedTensorType>(rhs.getType()).getDimSize(2);
+  AffineExpr column = b.getAffineDimExpr(0);
+  auto apply = [&](AffineExpr expr, OpFoldResult operand) {
+    return affine::makeComposedFoldedAffineApply(b, rhs.getLoc(), expr, {operand});
+  };
+  SmallVector<OpFoldResult> from(4, b.getIndexAttr(0));
+  from[0] = apply(column.floorDiv(width), offset);
+  SmallVector<OpFoldResult> extent = tensor::getMixedSizes(b, rhs.getLoc(), rhs);
+  extent[0] = apply(column.ceilDiv(width), size);
+  return slice(b, rhs, from, extent);
+}
+
+/// What the loops of `op` from `offsets` on read, but for the panels and the init.
+Value sliceRows(OpBuilder &b, buddy::MatmulOp op, ArrayRef<OpFoldResult> offsets,
+                ArrayRef<OpFoldResult> sizes) {
+  OpFoldResult depth = tensor::getMixedSize(b, op.getLoc(), op.getLhs(), 1);
+  return slice(b, op.getLhs(), {offsets[0], b.getIndexAttr(0)}, {sizes[0], depth});
+}
+
+Value sliceRows(OpBuilder &b, buddy::Conv2DOp op, ArrayRef<OpFoldResult> offsets,
+                ArrayRef<OpFoldResult> sizes) {
+  SmallVector<OpFoldResult> from(offsets), extent(sizes);
+  from.back() = b.getIndexAttr(0);
+  extent.back() = tensor::getMixedSizes(b, op.getLoc(), op.getInput()).back();
+  AffineExpr d = b.getAffineDimExpr(0);
+  int64_t y = from.size() - 3;
+  for (int64_t i : {0, 1}) {
+    int64_t stride = op.getStrides()[i], reach = op.getDilations()[i] * (op.getKernel()[i] - 1);
+    auto apply = [&](AffineExpr expr, OpFoldResult operand) {
+      return affine::makeComposedFoldedAffineApply(b, op.getLoc(), expr, {operand});
+    };
+    from[y + i] = apply(d * stride, offsets[y + i]);
+    extent[y + i] = apply((d - 1) * stride + reach + 1, sizes[y + i]);
+  }
+  return slice(b, op.getInput(), from, extent);
+}
+
+/// Products are tiled over the elements of their result; columns by whole panels.
+template <typename Op>
+struct ProductTiling : TilingInterface::ExternalModel<ProductTiling<Op>, Op> {
+  SmallVector<utils::IteratorType> getLoopIteratorTypes(Operation *op) const {
+    int64_t rank = cast<RankedTensorType>(cast<Op>(op).getInit().getType()).getRank();
+    return SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel);
   }
 
   SmallVector<Range> getIterationDomain(Operation *op, OpBuilder &b) const {
-    auto matmul = cast<buddy::MatmulOp>(op);
     SmallVector<Range> domain;
-    for (int64_t dim : {0, 1})
-      domain.push_back({b.getIndexAttr(0),
-                        tensor::getMixedSize(b, op->getLoc(), matmul.getInit(), dim),
-                        b.getIndexAttr(1)});
+    for (OpFoldResult size : tensor::getMixedSizes(b, op->getLoc(), cast<Op>(op).getInit()))
+      domain.push_back({b.getIndexAttr(0), size, b.getIndexAttr(1)});
     return domain;
   }
 
   FailureOr<TilingResult> getTiledImplementation(Operation *op, OpBuilder &b,
                                                  ArrayRef<OpFoldResult> offsets,
                                                  ArrayRef<OpFoldResult> sizes) const {
-    auto matmul = cast<buddy::MatmulOp>(op);
-    Location loc = op->getLoc();
-    auto panels = cast<RankedTensorType>(matmul.getRhs().getType());
-    AffineExpr column = b.getAffineDimExpr(0);
-    int64_t width = panels.getDimSize(2);
-    auto apply = [&](AffineExpr expr, OpFoldResult operand) {
-      return affine::makeComposedFoldedAffineApply(b, loc, expr, {operand});
-    };
-    OpFoldResult zero = b.getIndexAttr(0);
-    auto slice = [&](Value source, ArrayRef<OpFoldResult> from, ArrayRef<OpFoldResult> extent) {
-      SmallVector<OpFoldResult> strides(from.size(), b.getIndexAttr(1));
-      return tensor::ExtractSliceOp::create(b, loc, source, from, extent, strides);
-    };
-    auto size = [&](Value source, int64_t dim) {
-      return tensor::getMixedSize(b, loc, source, dim);
-    };
-    auto lhs = slice(matmul.getLhs(), {offsets[0], zero}, {sizes[0], size(matmul.getLhs(), 1)});
-    auto rhs = slice(matmul.getRhs(), {apply(column.floorDiv(width), offsets[1]), zero, zero, zero},
-                     {apply(column.ceilDiv(width), sizes[1]), size(matmul.getRhs(), 1),
-                      size(matmul.getRhs(), 2), size(matmul.getRhs(), 3)});
-    auto init = slice(matmul.getInit(), offsets, sizes);
-    auto tiled = buddy::MatmulOp::create(b, loc, init.getType(), lhs, rhs, init);
-    return TilingResult{{tiled}, SmallVector<Value>(tiled.getResults()), {lhs, rhs, init}};
+    auto product = cast<Op>(op);
+    Value rows = sliceRows(b, product, offsets, sizes);
+    Value panels = slicePanels(b, product.getRhs(), offsets.back(), sizes.back());
+    Value init = slice(b, product.getInit(), offsets, sizes);
+    Operation *tiled =
+        clone(b, op, init.getType(), ValueRange{rows, panels, init});
+    return TilingResult{{tiled},
+                        SmallVector<Value>(tiled->getResults()),
+                        {rows.getDefiningOp(), panels.getDefiningOp(), init.getDefiningOp()}};
   }
 
   LogicalResult getResultTilePosition(Operation *, OpBuilder &, unsigned,
@@ -112,7 +142,9 @@ void buddy::registerDialect(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, BuddyDialect *) {
     AttentionOp::attachInterface<DestinationModel<AttentionOp>>(*context);
     MatmulOp::attachInterface<DestinationModel<MatmulOp>>(*context);
-    MatmulOp::attachInterface<MatmulTiling>(*context);
+    MatmulOp::attachInterface<ProductTiling<MatmulOp>>(*context);
+    Conv2DOp::attachInterface<DestinationModel<Conv2DOp>>(*context);
+    Conv2DOp::attachInterface<ProductTiling<Conv2DOp>>(*context);
     context->loadDialect<affine::AffineDialect, arith::ArithDialect, tensor::TensorDialect>();
   });
 }

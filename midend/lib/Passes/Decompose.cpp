@@ -89,6 +89,51 @@ struct DecomposeMatmul : OpRewritePattern<MatmulOp> {
   }
 };
 
+struct DecomposeConv2D : OpRewritePattern<Conv2DOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(Conv2DOp op, PatternRewriter &rewriter) const override {
+    if (op.getResult().empty())
+      return rewriter.notifyMatchFailure(op, "operands are memrefs: decompose before bufferizing");
+    LoopBuilder b(op.getLoc(), rewriter);
+    ArrayRef<int64_t> panel = cast<ShapedType>(op.getRhs().getType()).getShape().take_back(2);
+    auto in = cast<ShapedType>(op.getInput().getType());
+    int64_t channels = in.getShape().back(), rank = in.getRank();
+    AffineExpr y, x, f, i, j, c, n;
+    bindDims(op.getContext(), y, x, f, i, j, c);
+    // The image's number comes first, where there is one.
+    if (rank == 4)
+      bindDims(op.getContext(), n, y, x, f, i, j, c);
+    AffineExpr k = (i * op.getKernel()[1] + j) * channels + c;
+    auto map = [&](ArrayRef<AffineExpr> exprs) {
+      return AffineMap::get(rank + 3, 0, exprs, op.getContext());
+    };
+    auto ofImage = [&](ArrayRef<AffineExpr> exprs) {
+      SmallVector<AffineExpr> all(exprs);
+      if (rank == 4)
+        all.insert(all.begin(), n);
+      return map(all);
+    };
+    auto along = [&](AffineExpr out, AffineExpr kernel, int64_t axis) {
+      return out * op.getStrides()[axis] + kernel * op.getDilations()[axis];
+    };
+    Type type = sumTypeOf(op.getInput());
+    Value zeros = filled(b, tensor::getMixedSizes(b, op.getLoc(), op.getInit()), type, 0.0);
+    // Its shape alone is read: the extents of the loops over the kernel.
+    Value window = tensor::EmptyOp::create(
+        b, {op.getKernel()[0], op.getKernel()[1], channels}, type);
+    Value sums = generic(
+        b, {op.getInput(), op.getRhs(), window}, zeros,
+        {ofImage({along(y, i, 0), along(x, j, 1), c}),
+         map({f.floorDiv(panel[0]), k.floorDiv(panel[1]), f % panel[0], k % panel[1]}),
+         map({i, j, c}), ofImage({y, x, f})},
+        rank, [&](LoopBuilder &b, ValueRange arguments) {
+          return multiplyAdd(b, {arguments[0], arguments[1], arguments[3]}, type);
+        });
+    rewriter.replaceOp(op, stored(b, sums, op.getInit()));
+    return success();
+  }
+};
+
 /// The steps of one attention over loops b, h, i (query), j (key) and d (within a head).
 class AttentionDefinition {
 public:
@@ -248,7 +293,7 @@ struct DecomposePass : impl::DecomposePassBase<DecomposePass> {
   using Base::Base;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<DecomposeAttention, DecomposeMatmul>(&getContext());
+    patterns.add<DecomposeAttention, DecomposeMatmul, DecomposeConv2D>(&getContext());
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 };

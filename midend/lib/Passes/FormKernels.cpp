@@ -99,7 +99,8 @@ private:
     for (Operation *op : inBlockOrder())
       builder.clone(*op, mapping);
     Operation *root = mapping.lookup(group.root()->getResult(0)).getDefiningOp();
-    root->setAttr("buddy.tile_dims", builder.getDenseI64ArrayAttr(group.tileDims()));
+    Operation *tiled = mapping.lookup(group.tiledRoot()->getResult(0)).getDefiningOp();
+    tiled->setAttr("buddy.tile_dims", builder.getDenseI64ArrayAttr(group.tileDims()));
     func::ReturnOp::create(builder, root->getLoc(), root->getResults());
   }
 

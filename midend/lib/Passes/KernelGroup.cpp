@@ -11,7 +11,7 @@ using namespace mlir;
 using namespace buddy;
 
 bool buddy::isCompute(Operation *op) {
-  return isa<linalg::LinalgOp, AttentionOp, MatmulOp, tensor::InsertSliceOp,
+  return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp, tensor::InsertSliceOp,
              tensor::ExtractSliceOp>(op);
 }
 
@@ -20,12 +20,14 @@ bool buddy::isClonedIntoKernels(Operation *op) {
          isa<tensor::EmptyOp, linalg::FillOp, tensor::ExtractSliceOp>(op);
 }
 
-/// Loops of an op that groups can reason about: linalg's, or a matmul's rows and columns.
+static bool isProduct(Operation *op) { return isa<Conv2DOp, MatmulOp>(op); }
+
+/// Loops of an op that groups can reason about: linalg's, or a product's over its result.
 static std::optional<unsigned> countLoops(Operation *op) {
   if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
     return linalgOp.getNumLoops();
-  if (isa<MatmulOp>(op))
-    return 2;
+  if (isProduct(op))
+    return cast<ShapedType>(op->getResult(0).getType()).getRank();
   return std::nullopt;
 }
 
@@ -33,29 +35,34 @@ static std::optional<unsigned> countLoops(Operation *op) {
 static std::optional<AffineMap> resultMap(Operation *op) {
   if (op->getNumResults() != 1)
     return std::nullopt;
-  if (isa<MatmulOp>(op))
-    return AffineMap::getMultiDimIdentityMap(2, op->getContext());
+  if (isProduct(op))
+    return AffineMap::getMultiDimIdentityMap(*countLoops(op), op->getContext());
   auto linalgOp = cast<linalg::LinalgOp>(op);
   return linalgOp.getMatchingIndexingMap(linalgOp.getDpsInitOperand(0));
 }
 
-KernelGroup::KernelGroup(Operation *root) : members{root} {
-  hasMatmul = isa<MatmulOp>(root);
+KernelGroup::KernelGroup(Operation *root) : members{root} { startAt(root); }
+
+/// Makes `op` the one whose loops are tiled.
+void KernelGroup::startAt(Operation *op) {
+  tiled = op;
+  dims.clear();
+  product = isProduct(op) ? op : nullptr;
   LoopMap own;
-  if (std::optional<unsigned> count = countLoops(root))
+  if (std::optional<unsigned> count = countLoops(op))
     for (unsigned loop = 0; loop < *count; ++loop)
       own.push_back(loop);
-  if (auto linalgOp = dyn_cast<linalg::LinalgOp>(root)) {
+  if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op)) {
     for (auto [loop, type] : llvm::enumerate(linalgOp.getIteratorTypesArray())) {
       if (type == utils::IteratorType::parallel)
         dims.push_back(loop);
       else
         own[loop] = -1;
     }
-  } else if (hasMatmul) {
-    dims = {0, 1};
+  } else if (product) {
+    dims = own;
   }
-  loops[root] = own;
+  loops[op] = own;
 }
 
 /// Where `producer`'s loops run in the root, if all uses are plain and agree.
@@ -66,7 +73,7 @@ std::optional<KernelGroup::LoopMap> KernelGroup::mapLoops(Operation *producer) c
   SmallVector<int64_t> along(output->getNumResults(), -2);
   for (OpOperand &use : producer->getUses()) {
     auto consumer = dyn_cast<linalg::LinalgOp>(use.getOwner());
-    // A body that extracts elements, or a matmul's inputs, need more than a tile.
+    // A body that extracts elements, or a product's inputs, need more than a tile.
     if (!consumer || !loops.contains(consumer))
       return std::nullopt;
     AffineMap map = consumer.getMatchingIndexingMap(&use);
@@ -93,26 +100,30 @@ static bool isSmall(Operation *op) {
   return elements <= 1 << 14;
 }
 
-/// The last op of a matmul's epilogue, a residual's addition: it belongs to the matmul's
+/// The last op of a product's epilogue, a residual's addition: it belongs to the product's
 /// kernel and not to the norm that follows.
 static bool isEpilogue(Operation *op) {
-  return llvm::any_of(op->getOperands(),
-                      [](Value operand) { return operand.getDefiningOp<MatmulOp>(); });
+  return llvm::any_of(op->getOperands(), [](Value operand) {
+    Operation *producer = operand.getDefiningOp();
+    return producer && isProduct(producer);
+  });
 }
 
 bool KernelGroup::tryAdd(Operation *producer) {
   // A slice is filled by what computes it, as in an update of a KV cache.
-  if (isa<tensor::InsertSliceOp>(root()) && members.size() == 1 &&
-      isa<linalg::GenericOp>(producer)) {
+  if (auto store = dyn_cast<tensor::InsertSliceOp>(root()); store && members.size() == 1) {
+    bool isStored = store.getSource().getDefiningOp() == producer;
+    if (!isStored || !(isProduct(producer) || isa<linalg::GenericOp>(producer)))
+      return false;
     members.push_back(producer);
-    loops[producer] = {};
+    startAt(producer);
     return true;
   }
   if (isEpilogue(producer) && name() == "reduce")
     return false;
-  bool isMatmul = isa<MatmulOp>(producer);
-  if (!isa<linalg::GenericOp, MatmulOp>(producer) || !isa<linalg::GenericOp>(root()) ||
-      (isMatmul && hasMatmul))
+  bool addsProduct = isProduct(producer);
+  if (!(addsProduct || isa<linalg::GenericOp>(producer)) || !isa<linalg::GenericOp>(tiledRoot()) ||
+      (addsProduct && product))
     return false;
   std::optional<LoopMap> map = mapLoops(producer);
   if (!map)
@@ -121,25 +132,26 @@ bool KernelGroup::tryAdd(Operation *producer) {
   for (int64_t dim : dims)
     if (llvm::is_contained(*map, dim))
       shared.push_back(dim);
-  // A matmul's tile is a block of rows and panels: both dims of its epilogue are cut.
-  if ((isMatmul || hasMatmul) && (shared != ArrayRef<int64_t>{0, 1} || shared.size() != dims.size() ||
-                                  cast<linalg::GenericOp>(root()).getNumLoops() != 2))
-    return false;
-  if (isMatmul && *map != LoopMap{0, 1})
-    return false;
+  // A product's tile is a block of rows and panels: all dims of its epilogue are cut.
+  if (addsProduct || product) {
+    auto all = llvm::to_vector(llvm::seq<int64_t>(cast<linalg::GenericOp>(tiledRoot()).getNumLoops()));
+    if (shared != all || dims != all || (addsProduct && *map != all))
+      return false;
+  }
   bool keepsRows = !dims.empty() && !shared.empty() && shared.front() == dims.front();
-  if (!keepsRows && !(isSmall(producer) && isSmall(root())))
+  if (!keepsRows && !(isSmall(producer) && isSmall(tiledRoot())))
     return false;
   members.push_back(producer);
   loops[producer] = *map;
   dims = shared;
-  hasMatmul |= isMatmul;
+  if (addsProduct)
+    product = producer;
   return true;
 }
 
 StringRef KernelGroup::name() const {
-  if (hasMatmul)
-    return "matmul";
+  if (product)
+    return product->getName().stripDialect();
   if (!isa<linalg::GenericOp>(root()))
     return root()->getName().stripDialect();
   bool reduces = llvm::any_of(members, [](Operation *op) {

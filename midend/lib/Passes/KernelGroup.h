@@ -33,22 +33,26 @@ public:
   llvm::StringRef name() const;
 
   mlir::Operation *root() const { return members.front(); }
+  /// The op whose loops are tiled: the root, or what an insertion into a slice stores.
+  mlir::Operation *tiledRoot() const { return tiled; }
   bool contains(mlir::Operation *op) const { return loops.contains(op); }
   llvm::SmallVector<mlir::Operation *> inProgramOrder() const;
 
-  /// The loops of the root that may be cut into tiles, outermost first.
+  /// The loops of the tiled root that may be cut into tiles, outermost first.
   llvm::ArrayRef<int64_t> tileDims() const { return dims; }
 
 private:
-  /// For each loop of an op, the loop of the root that it runs along; -1 for none.
+  /// For each loop of an op, the loop of the tiled root that it runs along; -1 for none.
   using LoopMap = llvm::SmallVector<int64_t>;
 
   std::optional<LoopMap> mapLoops(mlir::Operation *producer) const;
+  void startAt(mlir::Operation *op);
 
   llvm::SmallVector<mlir::Operation *> members;
+  mlir::Operation *tiled = nullptr;
   llvm::DenseMap<mlir::Operation *, LoopMap> loops;
   llvm::SmallVector<int64_t> dims;
-  bool hasMatmul = false;
+  mlir::Operation *product = nullptr; // the one matmul or convolution, if there is one
 };
 
 /// The groups of a block in program order of their roots.

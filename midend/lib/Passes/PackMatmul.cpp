@@ -3,6 +3,7 @@
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -77,12 +78,129 @@ struct PackMatmul : OpRewritePattern<linalg::MatmulOp> {
   PackMatmulPassOptions options;
 };
 
+Value transposed(PatternRewriter &rewriter, Location loc, Value value, ArrayRef<int64_t> order) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, value), permuted;
+  for (int64_t dim : order)
+    permuted.push_back(sizes[dim]);
+  auto element = cast<ShapedType>(value.getType()).getElementType();
+  Value empty = tensor::EmptyOp::create(rewriter, loc, permuted, element);
+  return linalg::TransposeOp::create(rewriter, loc, value, empty, order)->getResult(0);
+}
+
+SmallVector<int64_t> pairOf(DenseIntElementsAttr attribute) {
+  return llvm::to_vector(attribute.getValues<int64_t>());
+}
+
+constexpr std::array<int64_t, 4> toChannelsLast{0, 2, 3, 1}, fromChannelsLast{0, 3, 1, 2};
+
+/// A convolution between transpositions, which cancel with those of its neighbours.
+struct PackConvolution : OpRewritePattern<linalg::Conv2DNchwFchwOp> {
+  PackConvolution(MLIRContext *context, const PackMatmulPassOptions &options)
+      : OpRewritePattern(context), options(options) {}
+
+  LogicalResult matchAndRewrite(linalg::Conv2DNchwFchwOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!op.hasPureTensorSemantics())
+      return rewriter.notifyMatchFailure(op, "operands are not tensors");
+    Value input = op.getInputs()[0], weight = op.getInputs()[1], init = op.getOutputs()[0];
+    auto shape = cast<RankedTensorType>(weight.getType());
+    Type element = shape.getElementType();
+    if (!isa<Float32Type, BFloat16Type, Float16Type>(element) ||
+        cast<ShapedType>(input.getType()).getElementType() != element)
+      return rewriter.notifyMatchFailure(op, "operands are not both f32, bf16 or f16");
+    if (!isZeroFill(init) || ShapedType::isDynamicShape(shape.getShape().drop_front()))
+      return rewriter.notifyMatchFailure(op, "accumulates into a value, or has a dynamic kernel");
+    Location loc = op.getLoc();
+    SmallVector<int64_t> kernel(shape.getShape().take_back(2)), dilations = pairOf(op.getDilations());
+    bool joined = dilations[1] == 1 || kernel[1] == 1;
+    int64_t run = shape.getDimSize(1) * (joined ? kernel[1] : 1);
+    int64_t kr = element.isBF16() && options.hasBf16Dot && run % 2 == 0 ? 2 : 1;
+    Value matrix = tensor::CollapseShapeOp::create(
+        rewriter, loc, transposed(rewriter, loc, weight, toChannelsLast),
+        SmallVector<ReassociationIndices>{{0}, {1, 2, 3}});
+    Value packed = packRhs(rewriter, loc, {matrix, /*transposed=*/true},
+                           2 * options.vectorBits / 32, kr);
+    Value empty = init.getDefiningOp<linalg::FillOp>().getOutputs()[0];
+    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, empty), last;
+    for (int64_t dim : toChannelsLast)
+      last.push_back(sizes[dim]);
+    auto outElement = cast<ShapedType>(init.getType()).getElementType();
+    Value out = tensor::EmptyOp::create(rewriter, loc, last, outElement);
+    auto convolution = Conv2DOp::create(
+        rewriter, loc, out.getType(), transposed(rewriter, loc, input, toChannelsLast), packed,
+        out, kernel, pairOf(op.getStrides()), dilations);
+    rewriter.replaceOp(
+        op, transposed(rewriter, loc, convolution->getResult(0), fromChannelsLast));
+    return success();
+  }
+
+  PackMatmulPassOptions options;
+};
+
+/// A kernel for each channel: a reduction over windows, which runs along the channels.
+struct LowerDepthwise : OpRewritePattern<linalg::Conv2DNgchwGfchwOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::Conv2DNgchwGfchwOp op,
+                                PatternRewriter &rewriter) const override {
+    Value input = op.getInputs()[0], weight = op.getInputs()[1], init = op.getOutputs()[0];
+    auto shape = cast<RankedTensorType>(weight.getType());
+    if (!op.hasPureTensorSemantics() || shape.getDimSize(1) != 1 || shape.getDimSize(2) != 1)
+      return rewriter.notifyMatchFailure(op, "groups of several channels");
+    Location loc = op.getLoc();
+    auto drop = [&](Value value, int64_t dim) -> Value {
+      auto rank = cast<ShapedType>(value.getType()).getRank();
+      SmallVector<ReassociationIndices> groups;
+      for (int64_t i = 0; i < rank; ++i)
+        if (i == dim)
+          groups.back().push_back(i);
+        else
+          groups.push_back({i});
+      return tensor::CollapseShapeOp::create(rewriter, loc, value, groups);
+    };
+    input = drop(input, 2);
+    Value kernel = transposed(rewriter, loc, drop(drop(weight, 1), 1), {1, 2, 0});
+    AffineExpr n, c, y, x, i, j;
+    bindDims(op.getContext(), n, c, y, x, i, j);
+    SmallVector<int64_t> strides = pairOf(op.getStrides()), dilations = pairOf(op.getDilations());
+    auto map = [&](ArrayRef<AffineExpr> exprs) {
+      return AffineMap::get(6, 0, exprs, op.getContext());
+    };
+    SmallVector<utils::IteratorType> iterators(6, utils::IteratorType::parallel);
+    iterators[4] = iterators[5] = utils::IteratorType::reduction;
+    Value start = drop(init, 2);
+    Type element = cast<ShapedType>(init.getType()).getElementType();
+    auto body = [&](OpBuilder &b, Location loc, ValueRange arguments) {
+      auto wide = [&](Value value) -> Value {
+        if (value.getType() == element)
+          return value;
+        return arith::ExtFOp::create(b, loc, element, value);
+      };
+      Value product = arith::MulFOp::create(b, loc, wide(arguments[0]), wide(arguments[1]));
+      Value sum = arith::AddFOp::create(b, loc, arguments[2], product);
+      linalg::YieldOp::create(b, loc, sum);
+    };
+    auto generic = linalg::GenericOp::create(
+        rewriter, loc, start.getType(), ValueRange{input, kernel}, start,
+        {map({n, c, y * strides[0] + i * dilations[0], x * strides[1] + j * dilations[1]}),
+         map({i, j, c}), map({n, c, y, x})},
+        iterators, body);
+    SmallVector<ReassociationIndices> groups{{0}, {1, 2}, {3}, {4}};
+    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, init);
+    rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(op, init.getType(), generic.getResult(0),
+                                                       groups, sizes);
+    return success();
+  }
+};
+
 struct PackMatmulPass : impl::PackMatmulPassBase<PackMatmulPass> {
   using Base::Base;
 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<PackMatmul>(&getContext(), PackMatmulPassOptions{vectorBits, hasBf16Dot});
+    patterns.add<PackMatmul, PackConvolution>(&getContext(),
+                                              PackMatmulPassOptions{vectorBits, hasBf16Dot});
+    patterns.add<LowerDepthwise>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

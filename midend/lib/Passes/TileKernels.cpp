@@ -35,19 +35,36 @@ SmallVector<int64_t> loopExtents(Operation *root) {
   return extents;
 }
 
-/// Rows that keep a tile of the left-hand side in L1 or L2 and enough panels that every
-/// thread gets several tiles; panels of the right-hand side that stay in half of L2.
-SmallVector<int64_t> matmulTiles(MatmulOp matmul, int64_t l2Bytes) {
-  auto rhs = cast<ShapedType>(matmul.getRhs().getType());
+/// Rows that keep a tile of the left-hand side in L1 or L2: a multiple of every register
+/// tile's height up to 12.
+constexpr int64_t kTileRows = 96;
+
+/// Columns: enough panels that every thread gets several tiles, and that stay in half of L2.
+int64_t tileColumns(ShapedType rhs, int64_t l2Bytes) {
   int64_t width = rhs.getDimSize(2);
   int64_t panels = rhs.isDynamicDim(0) ? kTypicalExtent / width : rhs.getDimSize(0);
   int64_t depth = rhs.isDynamicDim(1) ? kTypicalExtent : rhs.getDimSize(1) * rhs.getDimSize(3);
   int64_t panelBytes = depth * width * rhs.getElementTypeBitWidth() / 8;
   int64_t fitting = std::max<int64_t>(1, l2Bytes / 2 / panelBytes);
   int64_t sharing = std::max<int64_t>(1, panels / 16);
-  // A multiple of every register tile's height up to 12 rows.
-  constexpr int64_t rows = 96;
-  return {rows, width * std::min(fitting, sharing)};
+  return width * std::min(fitting, sharing);
+}
+
+/// Tiles of the product that the kernel computes, if it computes one.
+SmallVector<int64_t> productTiles(func::FuncOp kernel, int64_t l2Bytes) {
+  SmallVector<int64_t> tiles;
+  kernel.walk([&](MatmulOp op) {
+    tiles = {kTileRows, tileColumns(cast<ShapedType>(op.getRhs().getType()), l2Bytes)};
+  });
+  kernel.walk([&](Conv2DOp op) {
+    auto out = cast<ShapedType>(op.getInit().getType());
+    int64_t y = out.getRank() - 3, width = out.getDimSize(y + 1);
+    tiles.assign(out.getRank(), 1);
+    tiles[y] = ShapedType::isDynamic(width) ? 1 : std::max<int64_t>(1, kTileRows / width);
+    tiles[y + 1] = 0;
+    tiles[y + 2] = tileColumns(cast<ShapedType>(op.getRhs().getType()), l2Bytes);
+  });
+  return tiles;
 }
 
 /// Cuts `dims`, outermost first, so that a tile has about `budget` elements.
@@ -67,13 +84,6 @@ SmallVector<int64_t> rowTiles(Operation *root, ArrayRef<int64_t> dims, int64_t b
   return tiles;
 }
 
-/// The matmul that `root` is an epilogue of, or root itself.
-MatmulOp findMatmul(func::FuncOp kernel) {
-  MatmulOp found;
-  kernel.walk([&](MatmulOp op) { found = op; });
-  return found;
-}
-
 struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
   using Base::Base;
 
@@ -90,14 +100,15 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
 
   LogicalResult tile(func::FuncOp kernel, RewriterBase &rewriter) {
     Operation *root = kernel.front().getTerminator()->getOperand(0).getDefiningOp();
+    if (auto store = dyn_cast<tensor::InsertSliceOp>(root))
+      if (Operation *stored = store.getSource().getDefiningOp())
+        root = stored;
     auto dims = root->getAttrOfType<DenseI64ArrayAttr>("buddy.tile_dims");
     auto tileable = dyn_cast<TilingInterface>(root);
     if (!dims || dims.empty() || !tileable)
       return success();
-    SmallVector<int64_t> tiles;
-    if (MatmulOp matmul = findMatmul(kernel))
-      tiles = matmulTiles(matmul, l2Bytes);
-    else
+    SmallVector<int64_t> tiles = productTiles(kernel, l2Bytes);
+    if (tiles.empty())
       tiles = rowTiles(root, dims.asArrayRef(), tileElements);
     if (failed(tileAndFuse(tileable, tiles, rewriter)))
       return root->emitOpError("cannot be tiled");

@@ -44,6 +44,8 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   // Before fusion: a transposed weight must not be fused into a loop over its rows.
   pm.addNestedPass<func::FuncOp>(
       createPackMatmulPass(PackMatmulPassOptions{options.vectorBits, options.hasBf16Dot}));
+  // Before unit extents are folded, which would hide one transposition from the other.
+  pm.addNestedPass<func::FuncOp>(createPropagateTransposesPass());
   cleanUp(pm);
   pm.addPass(createHoistPreparePass());
   pm.addNestedPass<func::FuncOp>(createLowerStructuralOpsPass());

@@ -49,6 +49,23 @@ def Buddy_AttentionOp : Buddy_DestinationOp<"attention", [AttrSizedOperandSegmen
   let hasVerifier = 1;
 }
 
+def Buddy_Conv2DOp : Buddy_DestinationOp<"conv_2d"> {
+  let summary = "Two-dimensional convolution, channels last, with a packed kernel.";
+  let description = [{
+    `out[n,y,x,f] = sum_{i,j,c} input[n, y*sy + i*dy, x*sx + j*dx, c] * w[f,i,j,c]`
+
+    input `[N,H,W,C]` with its padding in place, init and result `[N,OH,OW,F]`; a single image
+    may go without N. C is static. rhs holds w, seen as the `[F, KH*KW*C]` right-hand side of a matmul, packed like
+    one: kr is 2 only where the elements of w that a step of the loop reads are even in number.
+    The init is overwritten. Accumulates in f32. `kernel`, `strides` and `dilations` are (y, x).
+  }];
+  let arguments = (ins Buddy_Shaped:$input, Buddy_Shaped:$rhs, Buddy_Shaped:$init,
+                       DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
+                       DenseI64ArrayAttr:$dilations);
+  let results = (outs Variadic<AnyRankedTensor>:$result);
+  let hasVerifier = 1;
+}
+
 def Buddy_MatmulOp : Buddy_DestinationOp<"matmul"> {
   let summary = "Matrix product with a packed right-hand side.";
   let description = [{

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Register-tiled products with a packed right-hand side: what matmuls and convolutions
+// have in common.
+//
+//   for panel n of nr columns:                  rhs[n] streams through the cache once
+//     for block of `rows` rows:                 rows x nr sums live in registers
+//       for k: sums[i, :] += lhs[i, k] * rhs[n, k, :]
+//       out[block, panel] = sums                 masked where the last panel ends early
+//
+// The packed right-hand side is read in exactly the order of its memory. A row of the
+// left-hand side is one run of elements, or several of the same length.
+
+#ifndef BUDDY_LIB_PASSES_PRODUCTEMITTER_H
+#define BUDDY_LIB_PASSES_PRODUCTEMITTER_H
+
+#include "LoopBuilder.h"
+
+namespace buddy {
+
+/// How one product is cut: all that depends on types, not on values.
+struct ProductTiling {
+  int64_t lanes;       // columns of one vector of sums
+  int64_t vectors;     // vectors across a panel
+  int64_t rows;        // rows of a full register tile
+  int64_t kr;          // depth of one packed step
+  bool dot;            // the bf16 dot product adds both halves of a step at once
+  mlir::FloatType sum; // what products are added up in
+
+  /// For operands of these types; `rows` 0 fills three quarters of the registers.
+  ProductTiling(mlir::Type lhs, mlir::MemRefType rhs, int64_t vectorBits, int64_t rows,
+                bool hasDot);
+};
+
+/// Why no product can be emitted for these memrefs; empty if one can.
+llvm::StringRef refuseProduct(mlir::Value lhs, mlir::Value rhs, mlir::Value out);
+
+class ProductEmitter {
+public:
+  using Value = mlir::Value;
+  using Values = LoopBuilder::Values;
+
+  /// Rows that one loop runs over, and where they lie.
+  struct Rows {
+    Value count;
+    int64_t runs; // of which a row consists
+    Value depth;  // elements of one run
+    /// The indices of element k of a run of a row, in lhs.
+    llvm::function_ref<Values(Value row, Value run, Value k)> lhsAt;
+    /// The indices of a row's column, in out.
+    llvm::function_ref<Values(Value row, Value column)> outAt;
+  };
+
+  ProductEmitter(LoopBuilder &b, Value lhs, Value rhs, Value out, ProductTiling tiling);
+
+  /// Calls `body` within a loop over the panels of the `columns` columns.
+  void forEachPanel(Value columns, llvm::function_ref<void()> body);
+  /// The product of `rows` and the panel at hand.
+  void emitRows(const Rows &rows);
+
+private:
+  void emitBlock(Value row, int64_t count);
+  Values accumulate(Value row, int64_t count);
+  Values accumulateRun(Value row, int64_t count, Value run, Values sums);
+  Values addStep(Value row, int64_t count, Value step, mlir::ValueRange sums, bool half);
+  Values addDot(Value row, int64_t count, Value step, mlir::ValueRange sums, bool half);
+  Values addProducts(Value row, int64_t count, Value step, mlir::ValueRange sums, bool half);
+  llvm::SmallVector<Values> loadPanelStep(Value step);
+  Value loadPair(Value row, Value step, bool half);
+  Value packedStep(Value step);
+  void storeSums(Value row, int64_t count, mlir::ValueRange sums);
+
+  LoopBuilder &b;
+  ProductTiling tiling;
+  Value lhs, rhs, out;
+  mlir::Type lhsElement, rhsElement;
+  mlir::VectorType sumType;
+  // Of what is being emitted.
+  Value panel, run;
+  Values columns, masks;
+  const Rows *rows = nullptr;
+};
+
+} // namespace buddy
+
+#endif // BUDDY_LIB_PASSES_PRODUCTEMITTER_H

@@ -1,0 +1,231 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Convolutions come between transpositions to channels last and back. Whatever lies
+// between two convolutions is rewritten to work on channels last, so that the
+// transpositions move down the graph until they meet and cancel.
+
+#include "buddy/IR/BuddyDialect.h"
+#include "buddy/Passes.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace buddy {
+#define GEN_PASS_DEF_PROPAGATETRANSPOSESPASS
+#include "buddy/Passes.h.inc"
+namespace {
+
+/// The transposition of channels last to channels first that `value` is, if it is one.
+linalg::TransposeOp fromChannelsLast(Value value) {
+  auto op = value.getDefiningOp<linalg::TransposeOp>();
+  if (!op)
+    return {};
+  ArrayRef<int64_t> order = op.getPermutation();
+  int64_t rank = order.size();
+  for (int64_t i = 0; i < rank; ++i)
+    if (order[i] != (i == 0 ? 0 : i == 1 ? rank - 1 : i - 1))
+      return {};
+  return rank > 2 ? op : linalg::TransposeOp();
+}
+
+Value transpose(PatternRewriter &rewriter, Location loc, Value value, ArrayRef<int64_t> order) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, value);
+  auto element = cast<ShapedType>(value.getType()).getElementType();
+  Value empty =
+      tensor::EmptyOp::create(rewriter, loc, applyPermutation(sizes, order), element);
+  return linalg::TransposeOp::create(rewriter, loc, value, empty, order)->getResult(0);
+}
+
+/// The map over the transposition's input that reads what `map` reads of its result.
+AffineMap throughTranspose(AffineMap map, ArrayRef<int64_t> order) {
+  SmallVector<AffineExpr> results(map.getNumResults());
+  for (auto [i, expr] : llvm::enumerate(map.getResults()))
+    results[order[i]] = expr;
+  return AffineMap::get(map.getNumDims(), 0, results, map.getContext());
+}
+
+/// What an uninitialized or constant-filled init is made of, in another shape.
+Value remakeInit(PatternRewriter &rewriter, Value init, ArrayRef<int64_t> order) {
+  auto fill = init.getDefiningOp<linalg::FillOp>();
+  Value empty = fill ? fill.getOutputs()[0] : init;
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, init.getLoc(), empty);
+  Value remade = tensor::EmptyOp::create(rewriter, init.getLoc(), applyPermutation(sizes, order),
+                                         cast<ShapedType>(init.getType()).getElementType());
+  if (!fill)
+    return remade;
+  return linalg::FillOp::create(rewriter, init.getLoc(), fill.getInputs()[0], remade).getResult(0);
+}
+
+bool canRemake(Value init) {
+  if (auto fill = init.getDefiningOp<linalg::FillOp>())
+    init = fill.getOutputs()[0];
+  return init.getDefiningOp<tensor::EmptyOp>() != nullptr;
+}
+
+/// Loops in the order of the first result's dimensions, reductions last.
+SmallVector<unsigned> loopOrder(linalg::GenericOp op) {
+  SmallVector<unsigned> order;
+  for (AffineExpr expr : op.getIndexingMapsArray().back().getResults())
+    order.push_back(cast<AffineDimExpr>(expr).getPosition());
+  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
+    if (!llvm::is_contained(order, loop))
+      order.push_back(loop);
+  return order;
+}
+
+/// generic(transpose(x)) becomes transpose(generic(x)) where every operand as large as the
+/// result is transposed alike.
+struct SinkThroughGeneric : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
+    if (!op.hasPureTensorSemantics())
+      return failure();
+    int64_t rank = cast<ShapedType>(op.getResult(0).getType()).getRank();
+    for (OpOperand &init : op.getDpsInitsMutable())
+      if (!canRemake(init.get()) ||
+          cast<ShapedType>(init.get().getType()).getRank() != rank ||
+          !op.getMatchingIndexingMap(&init).isProjectedPermutation())
+        return rewriter.notifyMatchFailure(op, "its results cannot take another layout");
+    SmallVector<int64_t> order;
+    for (OpOperand *input : op.getDpsInputOperands()) {
+      if (op.getMatchingIndexingMap(input).getNumResults() != rank)
+        continue;
+      auto transposed = fromChannelsLast(input->get());
+      if (!transposed)
+        return rewriter.notifyMatchFailure(op, "an operand has another layout");
+      order.assign(transposed.getPermutation().begin(), transposed.getPermutation().end());
+    }
+    if (order.empty())
+      return rewriter.notifyMatchFailure(op, "no operand is transposed");
+    rewrite(op, order, rewriter);
+    return success();
+  }
+
+  static void rewrite(linalg::GenericOp op, ArrayRef<int64_t> order, PatternRewriter &rewriter) {
+    int64_t rank = order.size();
+    SmallVector<int64_t> back = invertPermutationVector(order);
+    SmallVector<Value> inputs, inits;
+    SmallVector<AffineMap> maps;
+    for (OpOperand *input : op.getDpsInputOperands()) {
+      AffineMap map = op.getMatchingIndexingMap(input);
+      bool sunk = map.getNumResults() == rank;
+      inputs.push_back(sunk ? fromChannelsLast(input->get()).getInput() : input->get());
+      maps.push_back(sunk ? throughTranspose(map, order) : map);
+    }
+    for (OpOperand &init : op.getDpsInitsMutable()) {
+      inits.push_back(remakeInit(rewriter, init.get(), back));
+      maps.push_back(throughTranspose(op.getMatchingIndexingMap(&init), order));
+    }
+    auto sunk = linalg::GenericOp::create(rewriter, op.getLoc(), ValueRange(inits).getTypes(),
+                                          inputs, inits, maps, op.getIteratorTypesArray());
+    rewriter.inlineRegionBefore(op.getRegion(), sunk.getRegion(), sunk.getRegion().end());
+    auto ordered = linalg::interchangeGenericOp(rewriter, sunk, loopOrder(sunk));
+    if (succeeded(ordered))
+      sunk = *ordered;
+    rewriter.setInsertionPointAfter(sunk);
+    SmallVector<Value> results;
+    for (Value result : sunk.getResults())
+      results.push_back(transpose(rewriter, op.getLoc(), result, order));
+    rewriter.replaceOp(op, results);
+  }
+};
+
+/// A generic that reduces to another rank reads the untransposed operand itself.
+struct AbsorbIntoReduction : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::GenericOp op, PatternRewriter &rewriter) const override {
+    if (!op.hasPureTensorSemantics() || op.getNumReductionLoops() == 0)
+      return failure();
+    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    bool changed = false;
+    for (OpOperand *input : op.getDpsInputOperands()) {
+      auto transposed = fromChannelsLast(input->get());
+      if (!transposed)
+        continue;
+      AffineMap &map = maps[input->getOperandNumber()];
+      map = throughTranspose(map, transposed.getPermutation());
+      rewriter.modifyOpInPlace(op, [&] { input->set(transposed.getInput()); });
+      changed = true;
+    }
+    if (!changed)
+      return rewriter.notifyMatchFailure(op, "no operand is transposed");
+    rewriter.modifyOpInPlace(
+        op, [&] { op.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(maps)); });
+    return success();
+  }
+};
+
+struct SinkThroughPad : OpRewritePattern<tensor::PadOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(tensor::PadOp op, PatternRewriter &rewriter) const override {
+    auto transposed = fromChannelsLast(op.getSource());
+    Value value = op.getConstantPaddingValue();
+    if (!transposed || !value)
+      return rewriter.notifyMatchFailure(op, "not a constant around a transposed value");
+    ArrayRef<int64_t> order = transposed.getPermutation();
+    SmallVector<int64_t> back = invertPermutationVector(order);
+    auto low = applyPermutation(op.getMixedLowPad(), back);
+    auto high = applyPermutation(op.getMixedHighPad(), back);
+    auto type = cast<RankedTensorType>(op.getType());
+    auto padded = tensor::PadOp::create(
+        rewriter, op.getLoc(),
+        RankedTensorType::get(applyPermutation(type.getShape(), back), type.getElementType()),
+        transposed.getInput(), low, high, value, op.getNofold());
+    rewriter.replaceOp(op, transpose(rewriter, op.getLoc(), padded, order));
+    return success();
+  }
+};
+
+/// A batch of one image is no batch: what surrounds it loses its unit dimensions too.
+struct DropUnitBatch : OpRewritePattern<Conv2DOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(Conv2DOp op, PatternRewriter &rewriter) const override {
+    auto out = dyn_cast<RankedTensorType>(op.getInit().getType());
+    if (!out || out.getRank() != 4 || out.getDimSize(0) != 1 ||
+        cast<ShapedType>(op.getInput().getType()).getDimSize(0) != 1)
+      return rewriter.notifyMatchFailure(op, "not one image on tensors");
+    SmallVector<ReassociationIndices> groups{{0, 1}, {2}, {3}};
+    auto drop = [&](Value value) {
+      return tensor::CollapseShapeOp::create(rewriter, op.getLoc(), value, groups);
+    };
+    Value init = drop(op.getInit());
+    auto image = Conv2DOp::create(rewriter, op.getLoc(), init.getType(), drop(op.getInput()),
+                                  op.getRhs(), init, op.getKernel(), op.getStrides(),
+                                  op.getDilations());
+    rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(
+        op, out, image->getResult(0), groups,
+        tensor::getMixedSizes(rewriter, op.getLoc(), op.getInit()));
+    return success();
+  }
+};
+
+struct PropagateTransposesPass : impl::PropagateTransposesPassBase<PropagateTransposesPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    // The generic that can take the layout on does; one that reduces to another rank ends it.
+    patterns.add<SinkThroughGeneric, SinkThroughPad>(&getContext(), /*benefit=*/2);
+    patterns.add<AbsorbIntoReduction>(&getContext());
+    linalg::TransposeOp::getCanonicalizationPatterns(patterns, &getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      return signalPassFailure();
+    // Only now: a reshape would hide one transposition from the other.
+    RewritePatternSet images(&getContext());
+    images.add<DropUnitBatch>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(images))))
+      signalPassFailure();
+  }
+};
+} // namespace
+} // namespace buddy
