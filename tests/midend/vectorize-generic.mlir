@@ -70,13 +70,10 @@ func.func @embedding(%ids: memref<?xi64>, %table: memref<100x64xf32>, %c: memref
 
 // -----
 
-// A transpose has no dimension that is contiguous on both sides, and truth values are bytes
-// in memory but bits in a vector: both stay as they are.
+// Truth values are bytes in memory but bits in a vector.
 // CHECK-LABEL: func @refused
-// CHECK:       linalg.transpose
 // CHECK:       linalg.copy
-func.func @refused(%a: memref<8x16xf32>, %b: memref<16x8xf32>, %p: memref<16xi1>, %q: memref<16xi1>) {
-  linalg.transpose ins(%a : memref<8x16xf32>) outs(%b : memref<16x8xf32>) permutation = [1, 0]
+func.func @refused(%p: memref<16xi1>, %q: memref<16xi1>) {
   linalg.copy ins(%p : memref<16xi1>) outs(%q : memref<16xi1>)
   return
 }
@@ -97,6 +94,26 @@ func.func @window(%x: memref<9x9x64xf32>, %shape: memref<3x3xf32>, %out: memref<
       ins(%x, %shape : memref<9x9x64xf32>, memref<3x3xf32>) outs(%out : memref<4x4x64xf32>) {
   ^bb0(%a: f32, %s: f32, %b: f32):
     %m = arith.maximumf %a, %b : f32
+    linalg.yield %m : f32
+  }
+  return
+}
+
+// -----
+
+// A transposition goes by squares: 16 rows are read, and 16 columns written; the edges under masks.
+// CHECK-LABEL: func @transposed
+// CHECK-COUNT-16: vector.load %{{.*}} : memref<33x40xf32>, vector<16xf32>
+// CHECK-COUNT-64: vector.shuffle
+// CHECK:       math.absf {{.*}} : vector<16xf32>
+// CHECK:       vector.store %{{.*}} : memref<40x33xf32>, vector<16xf32>
+// CHECK:       vector.maskedload
+// CHECK-NOT:   linalg.generic
+func.func @transposed(%x: memref<33x40xf32>, %out: memref<40x33xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<33x40xf32>) outs(%out : memref<40x33xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    %m = math.absf %a : f32
     linalg.yield %m : f32
   }
   return

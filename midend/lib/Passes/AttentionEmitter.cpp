@@ -152,26 +152,6 @@ void AttentionEmitter::transposeKeys() {
   });
 }
 
-/// A square of vectors transposed in registers: step s exchanges the s-th bit of the row
-/// with the s-th bit of the lane.
-static void transposeSquare(LoopBuilder &b, MutableArrayRef<Value> rows) {
-  int64_t size = rows.size();
-  for (int64_t bit = 1; bit < size; bit *= 2) {
-    SmallVector<int64_t> low, high;
-    for (int64_t lane = 0; lane < size; ++lane) {
-      low.push_back(lane & bit ? size + lane - bit : lane);
-      high.push_back(lane & bit ? size + lane : lane + bit);
-    }
-    for (int64_t row = 0; row < size; ++row) {
-      if (row & bit)
-        continue;
-      Value first = rows[row], second = rows[row + bit];
-      rows[row] = vector::ShuffleOp::create(b, first, second, low);
-      rows[row + bit] = vector::ShuffleOp::create(b, first, second, high);
-    }
-  }
-}
-
 /// Kt[offset + i, group of keys] for the i-th value of each head. A key past the last one
 /// reads the last one again: its score is masked, but its memory may not exist.
 void AttentionEmitter::transposeKeyGroup(Value key, Value offset, int64_t tail) {
@@ -181,7 +161,7 @@ void AttentionEmitter::transposeKeyGroup(Value key, Value offset, int64_t tail) 
     Value position = b.min(b.add(b.add(firstKey, key), i), last);
     square.push_back(loadWide(op.getKey(), {batch, keyHead, position, offset}, tail));
   }
-  transposeSquare(b, square);
+  b.transpose(square);
   for (int64_t i = 0; i < (tail ? tail : lanes); ++i)
     b.store(square[i], transposedKeys, {b.add(offset, i), key});
 }

@@ -12,6 +12,24 @@
 using namespace mlir;
 using namespace buddy;
 
+void LoopBuilder::transpose(MutableArrayRef<Value> rows) {
+  int64_t size = rows.size();
+  for (int64_t bit = 1; bit < size; bit *= 2) {
+    SmallVector<int64_t> low, high;
+    for (int64_t lane = 0; lane < size; ++lane) {
+      low.push_back(lane & bit ? size + lane - bit : lane);
+      high.push_back(lane & bit ? size + lane : lane + bit);
+    }
+    for (int64_t row = 0; row < size; ++row) {
+      if (row & bit)
+        continue;
+      Value first = rows[row], second = rows[row + bit];
+      rows[row] = vector::ShuffleOp::create(*this, first, second, low);
+      rows[row + bit] = vector::ShuffleOp::create(*this, first, second, high);
+    }
+  }
+}
+
 std::optional<int64_t> buddy::constantOf(Value value) { return getConstantIntValue(value); }
 
 bool buddy::hasUnitInnerStride(Value memref) {

@@ -55,6 +55,9 @@ public:
   /// One vector at `indices`; with a mask the lanes that are off read as zero.
   Value load(mlir::VectorType type, Value memref, mlir::ValueRange indices, Value mask = {});
   void store(Value vector, Value memref, mlir::ValueRange indices, Value mask = {});
+  /// A square of as many vectors as each has lanes, a power of two, transposed in registers:
+  /// step s exchanges the s-th bit of the row with the s-th bit of the lane.
+  void transpose(llvm::MutableArrayRef<Value> rows);
   /// The vector 0, 1, 2, ...
   Value lanes(int64_t count, mlir::Type elementType);
   /// The mask of the first `active` of `count` lanes.

@@ -1,0 +1,258 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "GenericEmitter.h"
+
+#include "mlir/Dialect/Affine/Utils.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace buddy;
+
+using Values = LoopBuilder::Values;
+
+/// Vectors that a reduction keeps in flight: the latency of an addition in vectors.
+constexpr int64_t reductionUnroll = 4;
+
+static bool isMemRef(Value value) { return isa<MemRefType>(value.getType()); }
+
+GenericEmitter::GenericEmitter(LoopBuilder &b, linalg::LinalgOp op, const VectorBody &body,
+                               GenericSchedule schedule, int64_t bits)
+    : b(b), op(op), body(body), schedule(schedule), dimension(schedule.dimension),
+      combiners(this->schedule.combiners), ivs(op.getNumLoops()) {
+  findExtents();
+  lanes = std::max<int64_t>(1, bits / body.widestBits());
+  std::optional<int64_t> known = constantOf(extents[dimension]);
+  if (schedule.across >= 0) // a square of more vectors would not fit the registers
+    lanes = std::min<int64_t>(lanes, 16);
+  else if (known)
+    lanes = std::clamp<int64_t>(*known, 1, lanes);
+}
+
+/// Each loop's extent, from the first operand that has it.
+void GenericEmitter::findExtents() {
+  extents.resize(op.getNumLoops());
+  for (OpOperand &operand : op->getOpOperands())
+    for (auto [i, expr] : llvm::enumerate(op.getMatchingIndexingMap(&operand).getResults()))
+      if (auto dim = dyn_cast<AffineDimExpr>(expr))
+        if (Value &extent = extents[dim.getPosition()]; !extent || !constantOf(extent))
+          extent = b.dim(operand.get(), i);
+}
+
+void GenericEmitter::emit() {
+  SmallVector<int64_t> parallel, reductions;
+  for (auto [d, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
+    if ((int64_t)d != dimension && (int64_t)d != schedule.across)
+      (iterator == utils::IteratorType::parallel ? parallel : reductions).push_back(d);
+  nest(parallel, {}, [&](ValueRange) {
+    if (schedule.across >= 0)
+      emitSquares();
+    else if (combiners.empty())
+      emitParallel(reductions);
+    else
+      emitReduction(reductions);
+    return Values();
+  });
+}
+
+/// One loop for each of `dims`, the first outermost.
+Values GenericEmitter::nest(ArrayRef<int64_t> dims, ValueRange carried, Body inner) {
+  if (dims.empty())
+    return inner(carried);
+  return b.loop(b.index(0), extents[dims[0]], 1, carried, [&](Value iv, ValueRange state) {
+    ivs[dims[0]] = iv;
+    return nest(dims.drop_front(), state, inner);
+  });
+}
+
+/// The vector dimension: `unroll` vectors at once, then single ones, then a masked one.
+Values GenericEmitter::chunks(int64_t unroll, ValueRange carried,
+                              function_ref<Values(int64_t, Value, ValueRange)> inner) {
+  Value extent = extents[dimension], from = b.index(0);
+  Values state(carried);
+  auto loop = [&](Value to, int64_t count, bool masked) {
+    state = b.loop(from, to, count * lanes, state, [&](Value iv, ValueRange values) {
+      ivs[dimension] = iv;
+      return inner(count, masked ? b.firstLanes(b.sub(extent, iv), lanes) : Value(), values);
+    });
+    from = to;
+  };
+  if (unroll > 1)
+    loop(b.roundDown(extent, unroll * lanes), unroll, false);
+  loop(b.roundDown(extent, lanes), 1, false);
+  loop(extent, 1, true);
+  return state;
+}
+
+void GenericEmitter::emitParallel(ArrayRef<int64_t> reductions) {
+  int64_t unroll = reductions.empty() ? 1 : reductionUnroll;
+  chunks(unroll, {}, [&](int64_t count, Value mask, ValueRange) {
+    Value start = ivs[dimension];
+    // A chunk of outputs: read if the body or a reduction looks at it, else never.
+    Values state;
+    for (int64_t u = 0; u < count; ++u) {
+      ivs[dimension] = b.add(start, u * lanes);
+      for (OpOperand &init : op.getDpsInitsMutable()) {
+        auto type = VectorType::get(lanes, cast<MemRefType>(init.get().getType()).getElementType());
+        bool used = !op.getMatchingBlockArgument(&init).use_empty();
+        state.push_back(used ? b.load(type, init.get(), indicesOf(init), mask) : b.zero(type));
+      }
+    }
+    state = nest(reductions, state, [&](ValueRange values) {
+      ivs[dimension] = start;
+      return emitChunk(count, mask, values);
+    });
+    for (int64_t u = 0; u < count; ++u) {
+      ivs[dimension] = b.add(start, u * lanes);
+      storeOutputs(ValueRange(state).slice(u * op.getNumDpsInits(), op.getNumDpsInits()), mask);
+    }
+    return Values();
+  });
+}
+
+void GenericEmitter::storeOutputs(ValueRange values, Value mask) {
+  for (auto [value, init] : llvm::zip(values, op.getDpsInitsMutable()))
+    b.store(value, init.get(), indicesOf(init), mask);
+}
+
+/// Whole squares, then those that reach over an edge, under masks.
+void GenericEmitter::emitSquares() {
+  Value rows = extents[schedule.across], columns = extents[dimension];
+  Value wholeRows = b.roundDown(rows, lanes), wholeColumns = b.roundDown(columns, lanes);
+  auto squares = [&](Value fromRow, Value toRow, Value fromColumn, Value toColumn, bool masked) {
+    b.loop(fromRow, toRow, lanes, [&](Value row) {
+      b.loop(fromColumn, toColumn, lanes, [&](Value column) { emitSquare(row, column, masked); });
+    });
+  };
+  Value zero = b.index(0);
+  squares(zero, wholeRows, zero, wholeColumns, false);
+  squares(zero, wholeRows, wholeColumns, columns, true);
+  squares(wholeRows, rows, zero, columns, true);
+}
+
+void GenericEmitter::emitSquare(Value across, Value start, bool masked) {
+  Value rowsLeft = b.sub(extents[schedule.across], across);
+  Value columnsLeft = b.sub(extents[dimension], start), zero = b.index(0);
+  // The mask of `some` lanes in the i-th row of those that are left; none past the edge.
+  auto maskOf = [&](int64_t i, Value left, Value some) -> Value {
+    if (!masked)
+      return {};
+    Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, left, b.index(i));
+    return b.firstLanes(arith::SelectOp::create(b, exists, some, zero), lanes);
+  };
+  SmallVector<std::pair<OpOperand *, Values>> squares;
+  ivs[schedule.across] = across;
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    if (!isCrossing(*input))
+      continue;
+    auto element = cast<MemRefType>(input->get().getType()).getElementType();
+    Values rows;
+    for (int64_t i = 0; i < lanes; ++i) {
+      ivs[dimension] = b.add(start, i);
+      rows.push_back(b.load(VectorType::get(lanes, element), input->get(), indicesOf(*input),
+                            maskOf(i, columnsLeft, rowsLeft)));
+    }
+    b.transpose(rows);
+    squares.emplace_back(input, rows);
+  }
+  ivs[dimension] = start;
+  for (int64_t i = 0; i < lanes; ++i) {
+    ivs[schedule.across] = b.add(across, i);
+    for (auto &[operand, rows] : squares)
+      crossed[operand] = rows[i];
+    Value mask = maskOf(i, rowsLeft, columnsLeft);
+    Values state;
+    for (OpOperand &init : op.getDpsInitsMutable())
+      state.push_back(
+          b.zero(VectorType::get(lanes, cast<MemRefType>(init.get().getType()).getElementType())));
+    storeOutputs(emitChunk(1, mask, state), mask);
+  }
+  crossed.clear();
+}
+
+bool GenericEmitter::isCrossing(OpOperand &operand) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  return isMemRef(operand.get()) && schedule.across >= 0 && map.getNumResults() > 0 &&
+         map.isFunctionOfDim(dimension) &&
+         map.getResults().back() == getAffineDimExpr(schedule.across, op.getContext());
+}
+
+void GenericEmitter::emitReduction(ArrayRef<int64_t> otherReductions) {
+  int64_t outputs = combiners.size();
+  Values state;
+  for (int64_t u = 0; u < reductionUnroll; ++u)
+    for (Operation *combiner : combiners)
+      state.push_back(neutral(combiner));
+  state = nest(otherReductions, state, [&](ValueRange carried) {
+    return chunks(reductionUnroll, carried, [&](int64_t count, Value mask, ValueRange values) {
+      Values next = emitChunk(count, mask, values.take_front(count * outputs));
+      for (auto [i, value] : llvm::enumerate(next))
+        if (mask) // Lanes past the end have folded in zeros.
+          value = arith::SelectOp::create(b, mask, value, values[i]);
+      llvm::append_range(next, values.drop_front(count * outputs));
+      return next;
+    });
+  });
+  for (auto [i, init] : llvm::enumerate(op.getDpsInitsMutable())) {
+    Value total = state[i];
+    for (int64_t u = 1; u < reductionUnroll; ++u)
+      total = combine(combiners[i], total, state[u * outputs + i]);
+    Values indices = indicesOf(init);
+    Value before = memref::LoadOp::create(b, init.get(), indices);
+    Value after =
+        vector::ReductionOp::create(b, *linalg::getCombinerOpKind(combiners[i]), total, before);
+    memref::StoreOp::create(b, after, init.get(), indices);
+  }
+}
+
+/// The body for `unroll` vectors, each with its own part of the state.
+Values GenericEmitter::emitChunk(int64_t unroll, Value mask, ValueRange state) {
+  Value start = ivs[dimension];
+  int64_t outputs = op.getNumDpsInits();
+  Values next;
+  for (int64_t u = 0; u < unroll; ++u) {
+    ivs[dimension] = b.add(start, u * lanes);
+    Values arguments;
+    for (OpOperand *input : op.getDpsInputOperands())
+      arguments.push_back(readInput(*input, mask));
+    llvm::append_range(arguments, state.slice(u * outputs, outputs));
+    llvm::append_range(next, body.emit(b, lanes, arguments, ivs, mask));
+  }
+  ivs[dimension] = start;
+  return next;
+}
+
+Values GenericEmitter::indicesOf(OpOperand &operand) {
+  Values indices;
+  for (AffineExpr expr : op.getMatchingIndexingMap(&operand).getResults())
+    indices.push_back(affine::expandAffineExpr(b, b.getLoc(), expr, ivs, {}));
+  return indices;
+}
+
+/// A vector, or a scalar where the operand is the same for all lanes.
+Value GenericEmitter::readInput(OpOperand &operand, Value mask) {
+  if (!isMemRef(operand.get()))
+    return operand.get();
+  if (Value vector = crossed.lookup(&operand))
+    return vector;
+  Values indices = indicesOf(operand);
+  if (!op.getMatchingIndexingMap(&operand).isFunctionOfDim(dimension))
+    return memref::LoadOp::create(b, operand.get(), indices);
+  auto element = cast<MemRefType>(operand.get().getType()).getElementType();
+  return b.load(VectorType::get(lanes, element), operand.get(), indices, mask);
+}
+
+Value GenericEmitter::combine(Operation *combiner, Value a, Value c) {
+  OperationState state(b.getLoc(), combiner->getName(), ValueRange{a, c}, a.getType(),
+                       combiner->getAttrs());
+  return b.create(state)->getResult(0);
+}
+
+Value GenericEmitter::neutral(Operation *combiner) {
+  TypedAttr element = *arith::getNeutralElement(combiner);
+  auto type = VectorType::get(lanes, element.getType());
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(type, element));
+}

@@ -1,0 +1,76 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Elementwise ops and reductions on memrefs to vector loops. One dimension is cut into
+// vectors: one along which every operand is contiguous or the same.
+//
+// If it is parallel, each vector of outputs stays in registers while the reductions run:
+//   for parallel dims: for chunk: out[chunk] = reduce(out[chunk], in[..., chunk])
+// If it is a reduction, independent partial results hide its latency, and meet at the end:
+//   for parallel dims: partial = neutral; for chunk: partial = reduce(partial, in[chunk])
+//                      out = reduce(out, partial)
+// The rest of a row that fills no vector is read and written under a mask.
+//
+// A transposed operand is contiguous along another dimension. It is read in squares, which
+// are transposed in registers:
+//   for square of (across, vector): rows = in[vector .. + lanes, across ..]
+//     transpose rows; for each of across: out[across, vector ..] = body(rows[across])
+
+#ifndef BUDDY_LIB_PASSES_GENERICEMITTER_H
+#define BUDDY_LIB_PASSES_GENERICEMITTER_H
+
+#include "LoopBuilder.h"
+#include "VectorBody.h"
+
+namespace buddy {
+
+/// How the loops of one op become vectors.
+struct GenericSchedule {
+  int64_t dimension = 0; // along which vectors run
+  int64_t across = -1;   // along which the crossing operands are contiguous, if there are any
+  llvm::SmallVector<mlir::Operation *> combiners; // of a reduction along `dimension`
+};
+
+class GenericEmitter {
+public:
+  using Value = mlir::Value;
+  using Values = LoopBuilder::Values;
+
+  GenericEmitter(LoopBuilder &b, mlir::linalg::LinalgOp op, const VectorBody &body,
+                 GenericSchedule schedule, int64_t bits);
+
+  void emit();
+
+private:
+  using Body = llvm::function_ref<Values(mlir::ValueRange)>;
+
+  void findExtents();
+  Values nest(llvm::ArrayRef<int64_t> dims, mlir::ValueRange carried, Body body);
+  Values chunks(int64_t unroll, mlir::ValueRange carried,
+                llvm::function_ref<Values(int64_t, Value, mlir::ValueRange)> body);
+  void emitParallel(llvm::ArrayRef<int64_t> reductions);
+  void emitReduction(llvm::ArrayRef<int64_t> otherReductions);
+  void emitSquares();
+  void emitSquare(Value across, Value start, bool masked);
+  Values emitChunk(int64_t unroll, Value mask, mlir::ValueRange state);
+  Values indicesOf(mlir::OpOperand &operand);
+  Value readInput(mlir::OpOperand &operand, Value mask);
+  bool isCrossing(mlir::OpOperand &operand);
+  void storeOutputs(mlir::ValueRange values, Value mask);
+  Value combine(mlir::Operation *combiner, Value a, Value c);
+  Value neutral(mlir::Operation *combiner);
+
+  LoopBuilder &b;
+  mlir::linalg::LinalgOp op;
+  const VectorBody &body;
+  GenericSchedule schedule;
+  int64_t dimension, lanes;
+  llvm::ArrayRef<mlir::Operation *> combiners; // empty if the vectors run along a parallel dim
+  Values extents, ivs;
+  // Of the square being emitted: its vector for each crossing operand.
+  llvm::DenseMap<mlir::OpOperand *, Value> crossed;
+};
+
+} // namespace buddy
+
+#endif // BUDDY_LIB_PASSES_GENERICEMITTER_H
