@@ -357,6 +357,7 @@ def main() -> None:
         print(*options.workloads, sep="\n")
         return
     os.environ.update(SPIN | {"OMP_NUM_THREADS": str(options.threads)})
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # through the clean-up
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
     with tempfile.TemporaryDirectory() as folder:
         report = run(console, options, Path(folder))

@@ -88,7 +88,9 @@ def test_files_and_functions_are_short():
 def test_tree_is_small_and_fits_every_machine():
     big = [str(f) for f in FILES if f.stat().st_size > 200_000]
     assert not big, f"over 200 kB: fetch or generate it: {big}"
-    text = [f for f in FILES if f.suffix not in {".png", ".mlirbc", ".model"} and f != Path(__file__)]
+    text = [
+        f for f in FILES if f.suffix not in {".png", ".mlirbc", ".model"} and f != Path(__file__)
+    ]
     found = matches(r"(?<![\w.])/(?:work|farm|home|root)/\S*|python[h]osted|npm[j]s", text)
     assert not found, f"paths and hosts of one machine: {found}"
     code = (

@@ -64,7 +64,9 @@ bool hasFeature(StringRef features, StringRef name) {
 
 /// What the schedule needs to know of the CPU.
 void describeCpu(StringRef features, CpuOptions &options) {
-  options.vectorBits = hasFeature(features, "avx512f") ? 512 : hasFeature(features, "avx2") ? 256 : 128;
+  options.vectorBits = hasFeature(features, "avx512f") ? 512
+                       : hasFeature(features, "avx2")  ? 256
+                                                       : 128;
   options.hasBf16Dot = hasFeature(features, "avx512bf16") && hasFeature(features, "avx512f");
   std::string separated = features.str();
   std::replace(separated.begin(), separated.end(), ',', ';');
@@ -72,9 +74,8 @@ void describeCpu(StringRef features, CpuOptions &options) {
 }
 
 constexpr std::pair<Phase, StringLiteral> kPhases[] = {
-    {Phase::Simplified, "simplified"}, {Phase::Kernels, "kernels"},
-    {Phase::Tiled, "tiled"},           {Phase::Bufferized, "bufferized"},
-    {Phase::Vectorized, "vectorized"}, {Phase::LLVM, "llvm"}};
+    {Phase::Simplified, "simplified"}, {Phase::Kernels, "kernels"},       {Phase::Tiled, "tiled"},
+    {Phase::Bufferized, "bufferized"}, {Phase::Vectorized, "vectorized"}, {Phase::LLVM, "llvm"}};
 
 Error lower(mlir::ModuleOp module, StringRef features, const CompileOptions &options,
             Stages &stages) {
@@ -90,8 +91,8 @@ Error lower(mlir::ModuleOp module, StringRef features, const CompileOptions &opt
     mlir::LogicalResult result = stages.time(name, [&] { return pm.run(module); });
     if (mlir::failed(result))
       return createStringError("the compiler failed before it reached the state `" + name + "`");
-    if (Error error = stages.dump((name + ".mlir").str(),
-                                  [&](raw_ostream &os) { module.print(os); }))
+    if (Error error =
+            stages.dump((name + ".mlir").str(), [&](raw_ostream &os) { module.print(os); }))
       return error;
   }
   return Error::success();
@@ -145,8 +146,8 @@ Error emitLLVM(Module &module, TargetMachine &machine, const CompileOptions &opt
   } else {
     auto type = options.emit == Emit::Assembly ? CodeGenFileType::AssemblyFile
                                                : CodeGenFileType::ObjectFile;
-    if (Error error = stages.time(
-            "codegen", [&] { return emitMachineCode(module, machine, type, memory); }))
+    if (Error error =
+            stages.time("codegen", [&] { return emitMachineCode(module, machine, type, memory); }))
       return error;
   }
   if (options.emit != Emit::SharedLibrary) {
@@ -162,8 +163,7 @@ Error emitLLVM(Module &module, TargetMachine &machine, const CompileOptions &opt
   stream << StringRef(code.data(), code.size());
   if (Error error = checkStream(stream))
     return error;
-  return stages.time("link",
-                     [&] { return linkSharedLibrary(object->path(), output.path()); });
+  return stages.time("link", [&] { return linkSharedLibrary(object->path(), output.path()); });
 }
 
 Error emit(mlir::ModuleOp module, StringRef features, const CompileOptions &options,
@@ -173,8 +173,7 @@ Error emit(mlir::ModuleOp module, StringRef features, const CompileOptions &opti
     module.print(stream);
     return checkStream(stream);
   }
-  Expected<std::unique_ptr<TargetMachine>> machine =
-      createHostMachine(features, options.optLevel);
+  Expected<std::unique_ptr<TargetMachine>> machine = createHostMachine(features, options.optLevel);
   if (!machine)
     return machine.takeError();
   LLVMContext context;
@@ -185,8 +184,8 @@ Error emit(mlir::ModuleOp module, StringRef features, const CompileOptions &opti
   llvmModule->setTargetTriple((*machine)->getTargetTriple());
   llvmModule->setDataLayout((*machine)->createDataLayout());
   stages.time("optimize", [&] { optimize(*llvmModule, **machine); });
-  if (Error error = stages.dump("optimized.ll",
-                                [&](raw_ostream &os) { llvmModule->print(os, nullptr); }))
+  if (Error error =
+          stages.dump("optimized.ll", [&](raw_ostream &os) { llvmModule->print(os, nullptr); }))
     return error;
   return emitLLVM(*llvmModule, **machine, options, output, stages);
 }

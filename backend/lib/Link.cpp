@@ -29,11 +29,10 @@ Error buddy::linkSharedLibrary(StringRef object, StringRef library) {
     return createFileError("temporary file", code);
   scope_exit removeMessages([&] { sys::fs::remove(messages); });
   StringRef directory = sys::path::parent_path(BUDDY_OPENMP);
-  std::vector<StringRef> arguments{*linker,  "-shared",   "--gc-sections", "-o",
-                                   library,  object,      BUDDY_OPENMP,    "-rpath",
+  std::vector<StringRef> arguments{*linker,   "-shared",    "--gc-sections", "-o",
+                                   library,   object,       BUDDY_OPENMP,    "-rpath",
                                    directory, "--as-needed"};
-  std::optional<StringRef> redirects[] = {StringRef(""), StringRef(messages),
-                                          StringRef(messages)};
+  std::optional<StringRef> redirects[] = {StringRef(""), StringRef(messages), StringRef(messages)};
   int status = sys::ExecuteAndWait(*linker, arguments, std::nullopt, redirects);
   if (status == 0)
     return Error::success();

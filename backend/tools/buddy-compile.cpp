@@ -24,24 +24,20 @@ static cl::opt<std::string> input(cl::Positional, cl::desc("IN.mlirbc"), cl::Req
                                   cl::cat(category));
 static cl::opt<std::string> output("o", cl::desc("Output file"), cl::value_desc("file"),
                                    cl::Required, cl::cat(category));
-static cl::opt<Emit>
-    emitKind("emit", cl::desc("What to write"), cl::init(Emit::SharedLibrary),
-             cl::values(clEnumValN(Emit::SharedLibrary, "so", "shared library"),
-                        clEnumValN(Emit::Object, "obj", "object file"),
-                        clEnumValN(Emit::Assembly, "asm", "assembly"),
-                        clEnumValN(Emit::LLVMIR, "llvm", "optimized LLVM IR"),
-                        clEnumValN(Emit::MLIR, "mlir", "LLVM dialect")),
-             cl::cat(category));
-static cl::opt<std::string> target("target", cl::desc("cpu"), cl::init("cpu"),
-                                   cl::cat(category));
-static cl::opt<std::string> features("features",
-                                     cl::desc("CPU features: `host`, or `+a,+b,…`"),
+static cl::opt<Emit> emitKind("emit", cl::desc("What to write"), cl::init(Emit::SharedLibrary),
+                              cl::values(clEnumValN(Emit::SharedLibrary, "so", "shared library"),
+                                         clEnumValN(Emit::Object, "obj", "object file"),
+                                         clEnumValN(Emit::Assembly, "asm", "assembly"),
+                                         clEnumValN(Emit::LLVMIR, "llvm", "optimized LLVM IR"),
+                                         clEnumValN(Emit::MLIR, "mlir", "LLVM dialect")),
+                              cl::cat(category));
+static cl::opt<std::string> target("target", cl::desc("cpu"), cl::init("cpu"), cl::cat(category));
+static cl::opt<std::string> features("features", cl::desc("CPU features: `host`, or `+a,+b,…`"),
                                      cl::init("host"), cl::cat(category));
 static cl::opt<std::string> dumpStages("dump-stages",
                                        cl::desc("Write what every stage leaves to this folder"),
                                        cl::value_desc("dir"), cl::cat(category));
-static cl::opt<std::string> timingJson("timing-json",
-                                       cl::desc("Write the seconds of each stage"),
+static cl::opt<std::string> timingJson("timing-json", cl::desc("Write the seconds of each stage"),
                                        cl::value_desc("file"), cl::cat(category));
 static cl::opt<std::string>
     crashReproducer("crash-reproducer",
@@ -100,8 +96,7 @@ int main(int argc, char **argv) {
   if (!module)
     return 1;
 
-  buddy::CompileOptions options{output,     emitKind,        features,
-                                dumpStages, crashReproducer, optLevel};
+  buddy::CompileOptions options{output, emitKind, features, dumpStages, crashReproducer, optLevel};
   buddy::StageTimes times;
   if (Error error = buddy::compile(*module, options, times))
     return fail(toString(std::move(error)));

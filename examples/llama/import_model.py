@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Step 1: capture a model and write its graph as MLIR bytecode. No weight is read.
 
-    python import_model.py MODEL OUT.mlirbc MAX_SEQ_LEN
+python import_model.py MODEL OUT.mlirbc MAX_SEQ_LEN
 """
 
 import sys

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Step 3: put weights, tokenizer and manifest beside the compiled model.so.
 
-    python pack.py MODEL PACKAGE MAX_SEQ_LEN
+python pack.py MODEL PACKAGE MAX_SEQ_LEN
 """
 
 import sys

@@ -28,14 +28,15 @@ _LAZY = {"compile_package": "buddy.llm.package", "ChatModule": "buddy.llm.chat"}
 
 __all__ = [
     "BuddyError",
+    "ChatModule",
     "CompilerError",
     "LoweringFailed",
     "ModelError",
     "OptionError",
     "UnsupportedOpError",
+    "compile_package",
     "reset",
     "stats",
-    *_LAZY,
 ]
 
 

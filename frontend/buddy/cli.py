@@ -63,7 +63,9 @@ def fail(message: str) -> NoReturn:
 
 @app.command("compile")
 def compile_model(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Hugging Face directory or a .gguf file.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A Hugging Face directory or a .gguf file.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory of the package.")],
     dtype: Annotated[str, typer.Option(help="f32 or bf16: weights and activations.")] = "f32",
     quant: Annotated[str, typer.Option(help="Quantization of the weights: none.")] = "none",

@@ -49,7 +49,9 @@ def _guarded(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
         return list(check())
     except Exception as error:  # a broken installation may fail in any way
         advice = "reinstall with `pip install .`"
-        return [Finding(check.__name__.strip("_"), False, f"{type(error).__name__}: {error}", advice)]
+        return [
+            Finding(check.__name__.strip("_"), False, f"{type(error).__name__}: {error}", advice)
+        ]
 
 
 def _python() -> Iterator[Finding]:
@@ -89,7 +91,9 @@ def _runtime() -> Iterator[Finding]:
     from buddy import _runtime
 
     features = _runtime.cpu_features()
-    vector = [name for name in features if name.strip("+").startswith(("avx", "amx", "neon", "sve"))]
+    vector = [
+        name for name in features if name.strip("+").startswith(("avx", "amx", "neon", "sve"))
+    ]
     detail = " ".join(vector) or "no vector extensions that Buddy knows"
     yield Finding("runtime", True, f"{platform.machine()}, {len(features)} CPU features: {detail}")
 
@@ -130,4 +134,6 @@ def _disk() -> Iterator[Finding]:
     for place in {path, Path.cwd()}:
         free = shutil.disk_usage(place).free
         advice = "free some space: packages are as large as their weights"
-        yield Finding("disk", free >= FREE_DISK_WANTED, f"{place}: {free / 1e9:.0f} GB free", advice)
+        yield Finding(
+            "disk", free >= FREE_DISK_WANTED, f"{place}: {free / 1e9:.0f} GB free", advice
+        )

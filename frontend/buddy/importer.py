@@ -255,6 +255,7 @@ class _GraphImporter:
         wanted = self._spec_of(node.meta.get("val"))
         try:
             results = self._call_lowering(node, wanted)
+            self._check(node, wanted, results)
         except (Unsupported, types.UnsupportedType) as refusal:
             self._refuse(node, str(refusal))
         except (LoweringFailed, UnsupportedOpError):
@@ -264,7 +265,6 @@ class _GraphImporter:
                 f"the lowering of {node.target} failed at {where(node)}: {error}"
             ) from error
         else:
-            self._check(node, wanted, results)
             self.values[node] = results
             self.nodes_lowered += 1
 
@@ -317,7 +317,12 @@ class _GraphImporter:
         """The lowering's contract: results have the types the graph promises."""
         if isinstance(wanted, TensorSpec):
             wanted, results = (wanted,), (results,)
-        for spec, result in zip(wanted, results, strict=True):
+        read = {
+            user.args[1] for user in node.users if user.target is operator.getitem and user.users
+        }
+        for number, (spec, result) in enumerate(zip(wanted, results, strict=True)):
+            if result is None and number in read:
+                raise Unsupported(f"its result {number} is not computed")
             if spec is None or result is None:
                 continue
             if result.type != spec.mlir_type():

@@ -38,9 +38,8 @@ int64_t alignUp(int64_t bytes) { return (bytes + bufferAlignment - 1) & -bufferA
 
 Model::Model(const Package &description)
     : package(requireCpu(description)), library(package.libraryPath), weights(package.weightsPath),
-      cacheMemory({0}), workspace({0}), inputIds({1, chunk()}),
-      logits({1, 1, package.vocabSize}), prefill((allocateCaches(), bindEntry("prefill"))),
-      decode(bindEntry("decode")) {
+      cacheMemory({0}), workspace({0}), inputIds({1, chunk()}), logits({1, 1, package.vocabSize}),
+      prefill((allocateCaches(), bindEntry("prefill"))), decode(bindEntry("decode")) {
   setTokenCount(decode, 1);
   allocateWorkspace();
 }

@@ -23,9 +23,7 @@ def buddy_llama(package: Path, *arguments: str, check: bool = True) -> subproces
 
 def answer(package: Path, prompt: str, max_tokens: int, *arguments: str) -> dict:
     """The JSON object of one generation."""
-    done = buddy_llama(
-        package, "-p", prompt, "--max-tokens", str(max_tokens), "--json", *arguments
-    )
+    done = buddy_llama(package, "-p", prompt, "--max-tokens", str(max_tokens), "--json", *arguments)
     return json.loads(done.stdout)
 
 

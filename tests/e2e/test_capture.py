@@ -88,8 +88,13 @@ def test_qwen2_needs_no_code_of_its_own(tmp_path):
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     config = Qwen2Config(
-        hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
-        num_key_value_heads=2, vocab_size=400, max_position_embeddings=128,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=400,
+        max_position_embeddings=128,
     )
     model = Qwen2ForCausalLM(config).eval()
     model.save_pretrained(tmp_path)
@@ -115,7 +120,11 @@ def test_gguf_equals_transformers(smollm2):
         assert torch.equal(value, tensors[name]), name
     ours = loaded.tokenizer.hf
     theirs = AutoTokenizer.from_pretrained(smollm2.parent, gguf_file=smollm2.name)
-    for text in ("Hello 123 world", "a  b\n\n c\tdéjà 日本 I'll 3.14", "<|im_start|>user\nHi<|im_end|>"):
+    for text in (
+        "Hello 123 world",
+        "a  b\n\n c\tdéjà 日本 I'll 3.14",
+        "<|im_start|>user\nHi<|im_end|>",
+    ):
         assert ours(text).input_ids == theirs(text).input_ids
         assert ours.decode(ours(text).input_ids) == text
 
@@ -149,7 +158,9 @@ def test_refuses_damaged_directories(broken_copy, tmp_path):
     assert "tokenizer.json" in refused(broken_copy, "not valid JSON")
     tokenizer.write_text(text)
     config = json.loads((broken_copy / "config.json").read_text())
-    (broken_copy / "config.json").write_text(json.dumps(config | {"hidden_size": 32, "head_dim": 8}))
+    (broken_copy / "config.json").write_text(
+        json.dumps(config | {"hidden_size": 32, "head_dim": 8})
+    )
     refused(broken_copy, "has shape")
     (broken_copy / "config.json").write_text("{")
     assert "config.json" in refused(broken_copy, "not valid JSON")
@@ -172,7 +183,9 @@ def test_refuses_unknown_dtype(tiny_model):
 def test_sliding_window_is_refused_where_it_matters(tmp_path):
     from transformers import MistralConfig, MistralForCausalLM
 
-    config = MistralConfig(**tiny_llama(3).config.to_dict() | {"sliding_window": 32, "model_type": "mistral"})
+    config = MistralConfig(
+        **tiny_llama(3).config.to_dict() | {"sliding_window": 32, "model_type": "mistral"}
+    )
     MistralForCausalLM(config).save_pretrained(tmp_path)
     train_tokenizer().save_pretrained(tmp_path)
     module = load_model(tmp_path).module

@@ -77,7 +77,9 @@ def test_chunked_prefill_changes_nothing(package, tmp_path):
     manifest = json.loads((chunked / "manifest.json").read_text())
     (chunked / "manifest.json").write_text(json.dumps(manifest | {"prefill_chunk": 5}))
     prompt = " ".join(PROMPTS)
-    assert answer(chunked, prompt, 16, "--raw")["ids"] == answer(package, prompt, 16, "--raw")["ids"]
+    assert (
+        answer(chunked, prompt, 16, "--raw")["ids"] == answer(package, prompt, 16, "--raw")["ids"]
+    )
 
 
 def test_conversation_equals_transformers(package, reference, tokenizer):

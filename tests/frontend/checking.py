@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import torch
-
 import buddy
+import torch
 
 TOLERANCES = {  # absolute and relative; integers and booleans are exact
     torch.float64: (1e-10, 1e-8),

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import os
 
+import buddy
 import pytest
 import torch
-
-import buddy
 from buddy import lowering
 
 EXERCISED: set = set()

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import threading
 
+import buddy
 import pytest
 import torch
 from checking import assert_same, compiled
-
-import buddy
 
 aten = torch.ops.aten
 

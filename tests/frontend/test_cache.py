@@ -9,12 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import buddy
 import pytest
 import torch
-from checking import assert_same, compiled
-
-import buddy
 from buddy import cache, driver
+from checking import assert_same, compiled
 
 PROGRAM = """
 import torch, buddy

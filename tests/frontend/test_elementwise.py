@@ -47,9 +47,7 @@ def test_other_float_types(dtype):
           dtype=dtype)  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8]
-)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8])
 def test_integers(dtype):
     def arithmetic(x, y):
         return (x + y, x - y, x * y, x // y, x % y, torch.fmod(x, y), x / y, x > y, x <= y,
@@ -63,8 +61,22 @@ def test_integers(dtype):
 
 def test_shifts_and_powers():
     x = torch.randint(1, 5, (6,))
-    check(lambda x: (x << 2, x << x, x >> 1, x >> x, x**2, x**0, x**5, x.bitwise_left_shift(x),
-          x.bitwise_right_shift(x), aten.__lshift__.Scalar(x, 3), aten.__rshift__.Scalar(x, 1)), x)
+    check(
+        lambda x: (
+            x << 2,
+            x << x,
+            x >> 1,
+            x >> x,
+            x**2,
+            x**0,
+            x**5,
+            x.bitwise_left_shift(x),
+            x.bitwise_right_shift(x),
+            aten.__lshift__.Scalar(x, 3),
+            aten.__rshift__.Scalar(x, 1),
+        ),
+        x,
+    )
     check(
         lambda x, y: (x**2, x**3, x**0.5, x**-1, x**-0.5, x**2.5, x**y, torch.pow(2.5, x), x**0),
         (4, 5), (5,), positive=True,

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
+import buddy
 import pytest
 import torch
 import transformers
 from checking import assert_same, compiled
-
-import buddy
 
 SMALL = {"vocab_size": 128, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
          "num_attention_heads": 4}  # fmt: skip

@@ -41,3 +41,11 @@ def test_batch_norm():
 def test_other_float_types(dtype):
     check(lambda x: (x.softmax(-1), F.layer_norm(x, (33,)), x.log_softmax(0)), (4, 33),
           dtype=dtype)  # fmt: skip
+
+
+def test_chain_of_norms_is_one_kernel():
+    def residuals(x, y, weight):
+        x = F.layer_norm(x + y, (48,), weight) + y
+        return F.gelu(F.layer_norm(x, (48,), weight)) * 0.5
+
+    check(residuals, (9, 48), (9, 48), (48,))

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from checking import check
-
 from buddy import backend
+from checking import check
 
 aten = torch.ops.aten
 

@@ -80,9 +80,7 @@ def attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0,
     keys, values = cache.keys[layer], cache.values[layer]
     check_supported(kwargs, keys.shape[2])
     scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
-    out = torch.ops.buddy.cached_attention(
-        query, key, value, keys, values, cache.position, scale
-    )
+    out = torch.ops.buddy.cached_attention(query, key, value, keys, values, cache.position, scale)
     return out.transpose(1, 2), None
 
 

@@ -72,7 +72,9 @@ def read_config(file: GGUFFile, kind: str, architecture: Architecture):
     """The transformers configuration that the file's metadata describes."""
     import transformers
 
-    hidden, heads = (file.get(f"{kind}.{key}", int) for key in ("embedding_length", "attention.head_count"))
+    hidden, heads = (
+        file.get(f"{kind}.{key}", int) for key in ("embedding_length", "attention.head_count")
+    )
     if hidden <= 0 or heads <= 0:
         raise ModelError(f"{file.path}: {hidden} channels in {heads} attention heads make no model")
     head_dim = file.get(f"{kind}.attention.key_length", int, None) or hidden // heads
@@ -99,7 +101,10 @@ def read_config(file: GGUFFile, kind: str, architecture: Architecture):
 
 def _rope(file: GGUFFile, kind: str) -> dict:
     """Rotary parameters; scaling other than linear is refused rather than dropped."""
-    rope = {"rope_type": "default", "rope_theta": file.get(f"{kind}.rope.freq_base", float, 10000.0)}
+    rope = {
+        "rope_type": "default",
+        "rope_theta": file.get(f"{kind}.rope.freq_base", float, 10000.0),
+    }
     scaling = file.get(f"{kind}.rope.scaling.type", str, "none")
     if scaling == "linear":
         factor = file.get(f"{kind}.rope.scaling.factor", float)
@@ -116,7 +121,10 @@ class GGUFWeights:
         self.file = file
         self.heads = {}
         if permuted:
-            self.heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+            self.heads = {
+                "q_proj": config.num_attention_heads,
+                "k_proj": config.num_key_value_heads,
+            }
         self.sources = {_hf_name(name): name for name in file.tensors if _hf_name(name)}
         self.shapes = {name: file.tensors[source].shape for name, source in self.sources.items()}
 

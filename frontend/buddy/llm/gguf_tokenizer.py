@@ -95,7 +95,9 @@ def _byte_level_bpe(file: GGUFFile, tokens: list[str], merges: list[tuple[str, .
 
     vocab = {token: index for index, token in enumerate(tokens)}
     if len(vocab) != len(tokens):
-        raise ModelError(f"{file.path}: the vocabulary has {len(tokens) - len(vocab)} repeated tokens")
+        raise ModelError(
+            f"{file.path}: the vocabulary has {len(tokens) - len(vocab)} repeated tokens"
+        )
     try:
         backend = Backend(models.BPE(vocab=vocab, merges=merges))
     except Exception as error:  # tokenizers raises plain Exception and TypeError
@@ -150,4 +152,6 @@ def _transformers_tokenizer(file: GGUFFile, backend, tokens: list[str]):
             raise ModelError(f"{file.path}: {key} is {index}, the vocabulary has {len(tokens)}")
         special[argument] = tokens[index]
     template = file.get("tokenizer.chat_template", str, None)
-    return wrap(PreTrainedTokenizerFast(tokenizer_object=backend, chat_template=template, **special))
+    return wrap(
+        PreTrainedTokenizerFast(tokenizer_object=backend, chat_template=template, **special)
+    )

@@ -108,7 +108,9 @@ def build_module(config, dtype: torch.dtype) -> nn.Module:
                 config, dtype=dtype, attn_implementation=attention.IMPLEMENTATION
             )
     except (ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"a model of type {config.model_type!r} cannot be built: {error}") from error
+        raise ModelError(
+            f"a model of type {config.model_type!r} cannot be built: {error}"
+        ) from error
     if not getattr(module, "_supports_attention_backend", False):
         raise ModelError(
             f"{type(module).__name__} does not let its attention be replaced "

@@ -150,7 +150,9 @@ def _temporary_sibling(out_dir: Path) -> Iterator[Path]:
         temporary.rename(out_dir)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise BuddyError(f"{out_dir.parent}: the disk is full; nothing was left behind") from error
+            raise BuddyError(
+                f"{out_dir.parent}: the disk is full; nothing was left behind"
+            ) from error
         raise BuddyError(f"{error.filename or out_dir}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -155,7 +155,9 @@ class _Places:
         self.epilogue = _copy_after(self.graph, layer.epilogue, self.epilogue, mapping)
 
 
-def _copy_after(graph: Graph, nodes: Iterable[Node], after: Node, mapping: dict[Node, Node]) -> Node:
+def _copy_after(
+    graph: Graph, nodes: Iterable[Node], after: Node, mapping: dict[Node, Node]
+) -> Node:
     """Copy ``nodes`` behind ``after`` with their operands mapped; return the last copy."""
     for node in nodes:
         with graph.inserting_after(after):

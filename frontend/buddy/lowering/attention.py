@@ -10,9 +10,9 @@ import torch
 from mlir import ir
 from mlir.dialects import arith, tensor
 
-from ..types import TensorSpec
 from .. import ops  # noqa: F401 - defines torch.ops.buddy.attention
 from ..llm import attention as cache_attention  # noqa: F401 - and cached_attention
+from ..types import TensorSpec
 from .emitter import Emitter
 from .registry import Unsupported, lowers
 

@@ -120,9 +120,7 @@ class Emitter:
             dtype = self.promote(*promoted) if out.dtype == torch.bool else out.dtype
         dtype = compute_dtype(dtype)
         tensors = [x for x in operands if isinstance(x, ir.Value)]
-        numbers = [
-            None if isinstance(x, ir.Value) else self.number(x, dtype) for x in operands
-        ]
+        numbers = [None if isinstance(x, ir.Value) else self.number(x, dtype) for x in operands]
 
         def body(*elements: ir.Value) -> ir.Value:
             given = iter(zip(elements, tensors))

@@ -79,6 +79,4 @@ def _add_scaled(e: Emitter, bias, out, beta, alpha):
 
     if beta == 0:
         return e.pointwise(lambda p: scaled(p, alpha), out)
-    return e.pointwise(
-        lambda p, b: s.add(scaled(p, alpha), scaled(b, beta)), out, bias
-    )
+    return e.pointwise(lambda p, b: s.add(scaled(p, alpha), scaled(b, beta)), out, bias)

@@ -131,9 +131,7 @@ def batch_norm(e: Emitter, x, weight, bias, running_mean, running_var, momentum,
     parameters = [e.reshape(p, channel) for p in given if p is not None]
 
     def body(v, mean, variance, *affine):
-        scale = arith.divf(
-            s.like(1, v), math.sqrt(arith.addf(variance, s.like(eps, variance)))
-        )
+        scale = arith.divf(s.like(1, v), math.sqrt(arith.addf(variance, s.like(eps, variance))))
         rest = iter(affine)
         if weight is not None:
             scale = arith.mulf(scale, next(rest))

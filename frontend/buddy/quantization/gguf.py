@@ -27,7 +27,19 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 DEFAULT_ALIGNMENT = 32
 # Values of metadata: type number -> struct format (enum gguf_metadata_value_type).
-SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
 STRING, ARRAY = 8, 9
 # ggml's own limits, and what keeps a corrupt count from filling memory.
 MAX_DIMENSIONS = 4
@@ -89,7 +101,9 @@ class _Cursor:
             raw = self.take(count * struct.calcsize(form), key)
             return list(struct.unpack(f"<{count}{form}", raw))
         if kind != STRING:
-            raise self.fail(f"metadata {key!r} is an array of unsupported type {kind}", self.at - 12)
+            raise self.fail(
+                f"metadata {key!r} is an array of unsupported type {kind}", self.at - 12
+            )
         if count * 8 > len(self.data) - self.at:
             raise self.fail(f"truncated GGUF: {key!r} claims {count} strings", self.at - 8)
         return [self.string(key) for _ in range(count)]
@@ -110,7 +124,9 @@ class GGUFFile:
         raw = [_read_tensor_info(cursor) for _ in range(count)]
         alignment = self.metadata.get("general.alignment", DEFAULT_ALIGNMENT)
         if not isinstance(alignment, int) or alignment <= 0 or alignment % 8:
-            raise ModelError(f"{self.path}: general.alignment is {alignment!r}, not a multiple of 8")
+            raise ModelError(
+                f"{self.path}: general.alignment is {alignment!r}, not a multiple of 8"
+            )
         start = -(-cursor.at // alignment) * alignment
         infos: dict[str, TensorInfo] = {}
         for at, name, shape, form, offset in raw:
@@ -176,7 +192,9 @@ def _read_header(cursor: _Cursor) -> tuple[int, int]:
     pairs = cursor.scalar("Q", "the metadata count")
     # A tensor info takes at least 24 bytes and a pair 13, so absurd counts show at once.
     if tensors * 24 + pairs * 13 > len(cursor.data):
-        raise cursor.fail(f"corrupt GGUF: {tensors} tensors and {pairs} metadata pairs cannot fit", 8)
+        raise cursor.fail(
+            f"corrupt GGUF: {tensors} tensors and {pairs} metadata pairs cannot fit", 8
+        )
     return tensors, pairs
 
 

@@ -16,8 +16,7 @@ enum class Phase { Simplified, Kernels, Tiled, Bufferized, Vectorized, LLVM };
 
 struct CpuOptions : mlir::PassPipelineOptions<CpuOptions> {
   Option<Phase> stopAfter{
-      *this, "stop-after", llvm::cl::desc("The last state to reach"),
-      llvm::cl::init(Phase::LLVM),
+      *this, "stop-after", llvm::cl::desc("The last state to reach"), llvm::cl::init(Phase::LLVM),
       llvm::cl::values(
           clEnumValN(Phase::Simplified, "simplified", "linalg on tensors, elementwise ops fused"),
           clEnumValN(Phase::Kernels, "kernels", "a list of calls to unique kernels"),

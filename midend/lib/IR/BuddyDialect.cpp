@@ -26,9 +26,9 @@ static bool disagree(int64_t a, int64_t b) {
 }
 
 /// On tensors the op reads its inputs only; on memrefs it also writes its init.
-static void destinationEffects(
-    DestinationStyleOpInterface op,
-    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+static void
+destinationEffects(DestinationStyleOpInterface op,
+                   SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
   for (OpOperand &operand : op->getOpOperands()) {
     if (!isa<MemRefType>(operand.get().getType()))
       continue;
@@ -105,4 +105,3 @@ LogicalResult Conv2DOp::verify() {
 
 #define GET_OP_CLASSES
 #include "buddy/IR/BuddyOps.cpp.inc"
-

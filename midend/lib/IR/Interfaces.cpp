@@ -111,16 +111,14 @@ struct ProductTiling : TilingInterface::ExternalModel<ProductTiling<Op>, Op> {
     Value rows = sliceRows(b, product, offsets, sizes);
     Value panels = slicePanels(b, product.getRhs(), offsets.back(), sizes.back());
     Value init = slice(b, product.getInit(), offsets, sizes);
-    Operation *tiled =
-        clone(b, op, init.getType(), ValueRange{rows, panels, init});
+    Operation *tiled = clone(b, op, init.getType(), ValueRange{rows, panels, init});
     return TilingResult{{tiled},
                         SmallVector<Value>(tiled->getResults()),
                         {rows.getDefiningOp(), panels.getDefiningOp(), init.getDefiningOp()}};
   }
 
   LogicalResult getResultTilePosition(Operation *, OpBuilder &, unsigned,
-                                      ArrayRef<OpFoldResult> offsets,
-                                      ArrayRef<OpFoldResult> sizes,
+                                      ArrayRef<OpFoldResult> offsets, ArrayRef<OpFoldResult> sizes,
                                       SmallVector<OpFoldResult> &resultOffsets,
                                       SmallVector<OpFoldResult> &resultSizes) const {
     resultOffsets.assign(offsets.begin(), offsets.end());

@@ -119,16 +119,16 @@ struct DecomposeConv2D : OpRewritePattern<Conv2DOp> {
     Type type = sumTypeOf(op.getInput());
     Value zeros = filled(b, tensor::getMixedSizes(b, op.getLoc(), op.getInit()), type, 0.0);
     // Its shape alone is read: the extents of the loops over the kernel.
-    Value window = tensor::EmptyOp::create(
-        b, {op.getKernel()[0], op.getKernel()[1], channels}, type);
-    Value sums = generic(
-        b, {op.getInput(), op.getRhs(), window}, zeros,
-        {ofImage({along(y, i, 0), along(x, j, 1), c}),
-         map({f.floorDiv(panel[0]), k.floorDiv(panel[1]), f % panel[0], k % panel[1]}),
-         map({i, j, c}), ofImage({y, x, f})},
-        rank, [&](LoopBuilder &b, ValueRange arguments) {
-          return multiplyAdd(b, {arguments[0], arguments[1], arguments[3]}, type);
-        });
+    Value window =
+        tensor::EmptyOp::create(b, {op.getKernel()[0], op.getKernel()[1], channels}, type);
+    Value sums =
+        generic(b, {op.getInput(), op.getRhs(), window}, zeros,
+                {ofImage({along(y, i, 0), along(x, j, 1), c}),
+                 map({f.floorDiv(panel[0]), k.floorDiv(panel[1]), f % panel[0], k % panel[1]}),
+                 map({i, j, c}), ofImage({y, x, f})},
+                rank, [&](LoopBuilder &b, ValueRange arguments) {
+                  return multiplyAdd(b, {arguments[0], arguments[1], arguments[3]}, type);
+                });
     rewriter.replaceOp(op, stored(b, sums, op.getInit()));
     return success();
   }

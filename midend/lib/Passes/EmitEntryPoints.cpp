@@ -15,7 +15,9 @@ namespace {
 
 /// What `pointer` points to: a memref's descriptor, or a scalar.
 Value loadArgument(ImplicitLocOpBuilder &b, Type type, Value pointer) {
-  auto load = [&](Type loaded, Value from) -> Value { return LLVM::LoadOp::create(b, loaded, from); };
+  auto load = [&](Type loaded, Value from) -> Value {
+    return LLVM::LoadOp::create(b, loaded, from);
+  };
   auto toIndex = [&](Value word) -> Value {
     return arith::IndexCastOp::create(b, b.getIndexType(), word);
   };
@@ -81,8 +83,7 @@ void emitCInterface(func::FuncOp function, StringRef name, unsigned arguments) {
   Value array = LLVM::AllocaOp::create(b, pointer, pointer, count);
   for (BlockArgument argument : wrapper.getArguments()) {
     auto number = static_cast<int32_t>(argument.getArgNumber());
-    auto place =
-        LLVM::GEPOp::create(b, pointer, pointer, array, ArrayRef<LLVM::GEPArg>{number});
+    auto place = LLVM::GEPOp::create(b, pointer, pointer, array, ArrayRef<LLVM::GEPArg>{number});
     LLVM::StoreOp::create(b, argument, place);
   }
   func::CallOp::create(b, function, array);

@@ -73,8 +73,8 @@ struct EmitManifestPass : impl::EmitManifestPassBase<EmitManifestPass> {
         continue;
       if (!function.isPublic()) {
         // Two models in one process must not take each other's kernels.
-        function->setAttr("llvm.linkage", LLVM::LinkageAttr::get(&getContext(),
-                                                                 LLVM::Linkage::Internal));
+        function->setAttr("llvm.linkage",
+                          LLVM::LinkageAttr::get(&getContext(), LLVM::Linkage::Internal));
         continue;
       }
       if (function->hasAttr("buddy.entry"))
@@ -102,8 +102,7 @@ struct EmitManifestPass : impl::EmitManifestPassBase<EmitManifestPass> {
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
     LLVM::GlobalOp::create(builder, module.getLoc(), type, /*isConstant=*/true,
-                           LLVM::Linkage::External, "buddy_manifest",
-                           builder.getStringAttr(text));
+                           LLVM::Linkage::External, "buddy_manifest", builder.getStringAttr(text));
   }
 };
 } // namespace

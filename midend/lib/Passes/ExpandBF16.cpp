@@ -51,8 +51,8 @@ struct ExpandTruncation : OpRewritePattern<arith::TruncFOp> {
     Value last = arith::AndIOp::create(b, arith::ShRUIOp::create(b, bits, sixteen).getResult(),
                                        constant(b, word, 1));
     Value bias = arith::AddIOp::create(b, last, constant(b, word, 0x7fff));
-    Value rounded = arith::ShRUIOp::create(
-        b, arith::AddIOp::create(b, bits, bias).getResult(), sixteen);
+    Value rounded =
+        arith::ShRUIOp::create(b, arith::AddIOp::create(b, bits, bias).getResult(), sixteen);
     Value isNaN = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, x);
     Value result = arith::SelectOp::create(b, isNaN, constant(b, half, 0x7fc0),
                                            arith::TruncIOp::create(b, half, rounded).getResult());

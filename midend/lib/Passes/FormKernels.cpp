@@ -116,7 +116,8 @@ private:
     llvm::append_range(operands, destinations);
     auto call = func::CallOp::create(builder, group.root()->getLoc(), kernel, operands);
     group.root()->replaceAllUsesWith(call.getResults());
-    for (Operation *op : llvm::reverse(group.inProgramOrder()))
+    SmallVector<Operation *> outlined = group.inProgramOrder();
+    for (Operation *op : llvm::reverse(outlined))
       op->erase();
   }
 
@@ -140,8 +141,8 @@ void materializeSlices(func::FuncOp function) {
     OpBuilder builder(slice->getContext());
     builder.setInsertionPointAfter(slice);
     Location loc = slice.getLoc();
-    Value empty = tensor::EmptyOp::create(
-        builder, loc, tensor::getMixedSizes(builder, loc, slice), slice.getType().getElementType());
+    Value empty = tensor::EmptyOp::create(builder, loc, tensor::getMixedSizes(builder, loc, slice),
+                                          slice.getType().getElementType());
     Value copy = linalg::CopyOp::create(builder, loc, slice.getResult(), empty).getResult(0);
     for (OpOperand *use : uses)
       use->set(copy);

@@ -23,8 +23,8 @@ bool isCheap(linalg::LinalgOp op) {
   if (operations == 1) // a transposition or broadcast: another way to index
     return true;
   return operations == 2 && llvm::all_of(op.getDpsInputOperands(), [&](OpOperand *input) {
-    return op.getMatchingIndexingMap(input).getNumResults() < op.getNumLoops();
-  });
+           return op.getMatchingIndexingMap(input).getNumResults() < op.getNumLoops();
+         });
 }
 
 bool shouldFuse(OpOperand *operand) {

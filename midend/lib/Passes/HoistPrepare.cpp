@@ -49,8 +49,7 @@ struct Weights {
 
   explicit Weights(func::FuncOp function) {
     for (BlockArgument argument : function.getArguments())
-      if (auto kind =
-              function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "buddy.kind"))
+      if (auto kind = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "buddy.kind"))
         if (kind == "parameter")
           derived.insert(argument);
     for (Operation &op : function.front().without_terminator())
@@ -66,8 +65,8 @@ struct Weights {
       Operation *source = operand.getDefiningOp();
       if (derived.contains(operand))
         any = true;
-      else if (!source || !(source->hasTrait<OpTrait::ConstantLike>() ||
-                            isa<tensor::EmptyOp>(source)) ||
+      else if (!source ||
+               !(source->hasTrait<OpTrait::ConstantLike>() || isa<tensor::EmptyOp>(source)) ||
                source->getNumOperands() != 0)
         return false;
     }
@@ -79,8 +78,8 @@ struct Weights {
     if (isView(&op) || op.getNumResults() != 1 || !derived.contains(op.getResult(0)))
       return false;
     return llvm::any_of(op.getUsers(), [&](Operation *user) {
-      while (user->getNumResults() == 1 && derived.contains(user->getResult(0)) &&
-             isView(user) && user->hasOneUse())
+      while (user->getNumResults() == 1 && derived.contains(user->getResult(0)) && isView(user) &&
+             user->hasOneUse())
         user = *user->getUsers().begin();
       return user->getNumResults() != 1 || !derived.contains(user->getResult(0));
     });
@@ -144,8 +143,8 @@ public:
 private:
   void create() {
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
-    function = func::FuncOp::create(builder, module.getLoc(), "prepare",
-                                    builder.getFunctionType({}, {}));
+    function =
+        func::FuncOp::create(builder, module.getLoc(), "prepare", builder.getFunctionType({}, {}));
     builder.setInsertionPointToEnd(function.addEntryBlock());
     func::ReturnOp::create(builder, module.getLoc());
   }

@@ -134,7 +134,8 @@ bool KernelGroup::tryAdd(Operation *producer) {
       shared.push_back(dim);
   // A product's tile is a block of rows and panels: all dims of its epilogue are cut.
   if (addsProduct || product) {
-    auto all = llvm::to_vector(llvm::seq<int64_t>(cast<linalg::GenericOp>(tiledRoot()).getNumLoops()));
+    auto all =
+        llvm::to_vector(llvm::seq<int64_t>(cast<linalg::GenericOp>(tiledRoot()).getNumLoops()));
     if (shared != all || dims != all || (addsProduct && *map != all))
       return false;
   }

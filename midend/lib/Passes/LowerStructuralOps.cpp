@@ -40,7 +40,8 @@ linalg::GenericOp inlinableProducer(Value value) {
 /// A slice that keeps its rank and has unit strides: an offset of the indices.
 tensor::ExtractSliceOp plainSlice(Value value) {
   auto slice = value.getDefiningOp<tensor::ExtractSliceOp>();
-  if (slice && slice.hasUnitStride() && slice.getSourceType().getRank() == slice.getType().getRank())
+  if (slice && slice.hasUnitStride() &&
+      slice.getSourceType().getRank() == slice.getType().getRank())
     return slice;
   return {};
 }

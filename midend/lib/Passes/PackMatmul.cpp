@@ -39,15 +39,14 @@ Operand lookThroughTranspose(Value value) {
 
 /// [N/nr, K/kr, nr, kr] from [K,N], or from [N,K] when transposed.
 Value packRhs(PatternRewriter &rewriter, Location loc, Operand rhs, int64_t nr, int64_t kr) {
-  SmallVector<int64_t> positions = rhs.transposed ? SmallVector<int64_t>{0, 1}
-                                                  : SmallVector<int64_t>{1, 0};
+  SmallVector<int64_t> positions =
+      rhs.transposed ? SmallVector<int64_t>{0, 1} : SmallVector<int64_t>{1, 0};
   SmallVector<OpFoldResult> tiles{rewriter.getIndexAttr(nr), rewriter.getIndexAttr(kr)};
-  Value empty = linalg::PackOp::createDestinationTensor(rewriter, loc, rhs.matrix, tiles,
-                                                        positions, positions);
+  Value empty = linalg::PackOp::createDestinationTensor(rewriter, loc, rhs.matrix, tiles, positions,
+                                                        positions);
   auto element = cast<ShapedType>(rhs.matrix.getType()).getElementType();
   Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(element));
-  return linalg::PackOp::create(rewriter, loc, rhs.matrix, empty, positions, tiles, zero,
-                                positions)
+  return linalg::PackOp::create(rewriter, loc, rhs.matrix, empty, positions, tiles, zero, positions)
       .getResult();
 }
 
@@ -68,8 +67,8 @@ struct PackMatmul : OpRewritePattern<linalg::MatmulOp> {
     if (!isZeroFill(init))
       return rewriter.notifyMatchFailure(op, "accumulates into a value");
     int64_t kr = element.isBF16() && options.hasBf16Dot ? 2 : 1;
-    Value packed = packRhs(rewriter, op.getLoc(), lookThroughTranspose(rhs),
-                           2 * options.vectorBits / 32, kr);
+    Value packed =
+        packRhs(rewriter, op.getLoc(), lookThroughTranspose(rhs), 2 * options.vectorBits / 32, kr);
     Value empty = init.getDefiningOp<linalg::FillOp>().getOutputs()[0];
     rewriter.replaceOpWithNewOp<MatmulOp>(op, op.getResultTypes(), lhs, packed, empty);
     return success();
@@ -111,26 +110,26 @@ struct PackConvolution : OpRewritePattern<linalg::Conv2DNchwFchwOp> {
     if (!isZeroFill(init) || ShapedType::isDynamicShape(shape.getShape().drop_front()))
       return rewriter.notifyMatchFailure(op, "accumulates into a value, or has a dynamic kernel");
     Location loc = op.getLoc();
-    SmallVector<int64_t> kernel(shape.getShape().take_back(2)), dilations = pairOf(op.getDilations());
+    SmallVector<int64_t> kernel(shape.getShape().take_back(2)),
+        dilations = pairOf(op.getDilations());
     bool joined = dilations[1] == 1 || kernel[1] == 1;
     int64_t run = shape.getDimSize(1) * (joined ? kernel[1] : 1);
     int64_t kr = element.isBF16() && options.hasBf16Dot && run % 2 == 0 ? 2 : 1;
     Value matrix = tensor::CollapseShapeOp::create(
         rewriter, loc, transposed(rewriter, loc, weight, toChannelsLast),
         SmallVector<ReassociationIndices>{{0}, {1, 2, 3}});
-    Value packed = packRhs(rewriter, loc, {matrix, /*transposed=*/true},
-                           2 * options.vectorBits / 32, kr);
+    Value packed =
+        packRhs(rewriter, loc, {matrix, /*transposed=*/true}, 2 * options.vectorBits / 32, kr);
     Value empty = init.getDefiningOp<linalg::FillOp>().getOutputs()[0];
     SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, empty), last;
     for (int64_t dim : toChannelsLast)
       last.push_back(sizes[dim]);
     auto outElement = cast<ShapedType>(init.getType()).getElementType();
     Value out = tensor::EmptyOp::create(rewriter, loc, last, outElement);
-    auto convolution = Conv2DOp::create(
-        rewriter, loc, out.getType(), transposed(rewriter, loc, input, toChannelsLast), packed,
-        out, kernel, pairOf(op.getStrides()), dilations);
-    rewriter.replaceOp(
-        op, transposed(rewriter, loc, convolution->getResult(0), fromChannelsLast));
+    auto convolution = Conv2DOp::create(rewriter, loc, out.getType(),
+                                        transposed(rewriter, loc, input, toChannelsLast), packed,
+                                        out, kernel, pairOf(op.getStrides()), dilations);
+    rewriter.replaceOp(op, transposed(rewriter, loc, convolution->getResult(0), fromChannelsLast));
     return success();
   }
 

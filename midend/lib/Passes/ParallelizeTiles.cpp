@@ -22,8 +22,8 @@ SmallVector<Value> tripCounts(OpBuilder &b, scf::ForallOp forall) {
   AffineExpr lower, upper, step;
   bindSymbols(b.getContext(), lower, upper, step);
   SmallVector<Value> counts;
-  for (auto [from, to, by] : llvm::zip(forall.getMixedLowerBound(), forall.getMixedUpperBound(),
-                                       forall.getMixedStep())) {
+  for (auto [from, to, by] :
+       llvm::zip(forall.getMixedLowerBound(), forall.getMixedUpperBound(), forall.getMixedStep())) {
     OpFoldResult count = affine::makeComposedFoldedAffineApply(
         b, forall.getLoc(), (upper - lower).ceilDiv(step), {from, to, by});
     counts.push_back(materialize(b, forall.getLoc(), count));

@@ -53,8 +53,7 @@ bool canInvert(ArrayRef<Operation *> views) {
 
 /// Makes `argument` the storage of `value`: in place of its allocation if it has one
 /// of its own, by a copy if it is an argument or a second name of another result.
-void moveInto(Value argument, Value value, Operation *terminator,
-              DenseSet<Operation *> &placed) {
+void moveInto(Value argument, Value value, Operation *terminator, DenseSet<Operation *> &placed) {
   SmallVector<Operation *> views;
   memref::AllocOp alloc = findAllocation(value, views);
   if (!alloc || placed.contains(alloc) || !canInvert(views)) {

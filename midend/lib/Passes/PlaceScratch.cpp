@@ -62,9 +62,9 @@ struct PlaceScratchPass : impl::PlaceScratchPassBase<PlaceScratchPass> {
     kernel.walk([&](memref::AllocOp alloc) { allocs.push_back(alloc); });
     for (memref::AllocOp alloc : allocs) {
       std::optional<MemRefType> type = boundedType(alloc);
-      bool fits = type && type->getNumElements() *
-                                  llvm::divideCeil(type->getElementTypeBitWidth(), 8) <=
-                              static_cast<uint64_t>(stackBytes);
+      bool fits =
+          type && type->getNumElements() * llvm::divideCeil(type->getElementTypeBitWidth(), 8) <=
+                      static_cast<uint64_t>(stackBytes);
       if (fits) {
         moveToStack(alloc, *type);
         ++numOnStack;

@@ -72,8 +72,7 @@ bool computableAtEntry(ValueRange sizes, SetVector<Operation *> &slice) {
   return true;
 }
 
-std::optional<Buffer> describe(memref::AllocOp alloc,
-                               const DenseMap<Operation *, int64_t> &order,
+std::optional<Buffer> describe(memref::AllocOp alloc, const DenseMap<Operation *, int64_t> &order,
                                SetVector<Operation *> &slice) {
   MemRefType type = alloc.getType();
   Type element = type.getElementType();
@@ -86,9 +85,8 @@ std::optional<Buffer> describe(memref::AllocOp alloc,
   for (int64_t extent : type.getShape())
     if (!ShapedType::isDynamic(extent))
       buffer.factor *= extent;
-  llvm::sort(buffer.sizes, [](Value a, Value b) {
-    return a.getAsOpaquePointer() < b.getAsOpaquePointer();
-  });
+  llvm::sort(buffer.sizes,
+             [](Value a, Value b) { return a.getAsOpaquePointer() < b.getAsOpaquePointer(); });
   return buffer;
 }
 

@@ -183,7 +183,8 @@ Values ProductEmitter::addDot(Value row, int64_t count, Value step, ValueRange s
   auto name = b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps." + Twine(tiling.lanes * 32));
   Values columnPairs, next;
   for (int64_t j = 0; j < tiling.vectors; ++j)
-    columnPairs.push_back(b.load(stepType, rhs, {panel, packedStep(step), b.index(j * 2 * tiling.lanes)}));
+    columnPairs.push_back(
+        b.load(stepType, rhs, {panel, packedStep(step), b.index(j * 2 * tiling.lanes)}));
   for (int64_t i = 0; i < count; ++i) {
     Value pair = loadPair(b.add(row, i), step, half);
     for (Value columnPair : columnPairs) {
@@ -199,7 +200,8 @@ SmallVector<Values> ProductEmitter::loadPanelStep(Value step) {
   SmallVector<Values> result(tiling.kr);
   for (int64_t j = 0; j < tiling.vectors; ++j) {
     auto type = VectorType::get(tiling.kr * tiling.lanes, rhsElement);
-    Value loaded = b.load(type, rhs, {panel, packedStep(step), b.index(j * tiling.kr * tiling.lanes)});
+    Value loaded =
+        b.load(type, rhs, {panel, packedStep(step), b.index(j * tiling.kr * tiling.lanes)});
     if (tiling.kr == 1) {
       result[0].push_back(b.convert(loaded, tiling.sum));
       continue;
@@ -218,7 +220,8 @@ SmallVector<Values> ProductEmitter::loadPanelStep(Value step) {
   return result;
 }
 
-Values ProductEmitter::addProducts(Value row, int64_t count, Value step, ValueRange sums, bool half) {
+Values ProductEmitter::addProducts(Value row, int64_t count, Value step, ValueRange sums,
+                                   bool half) {
   SmallVector<Values> panelStep = loadPanelStep(step);
   Values next(sums);
   for (int64_t part = 0; part < (half ? 1 : tiling.kr); ++part) {
@@ -242,4 +245,3 @@ void ProductEmitter::storeSums(Value row, int64_t count, ValueRange sums) {
       b.store(b.convert(sums[i * tiling.vectors + j], element), out,
               rows->outAt(b.add(row, i), columns[j]), masks[j]);
 }
-

@@ -37,8 +37,7 @@ linalg::TransposeOp fromChannelsLast(Value value) {
 Value transpose(PatternRewriter &rewriter, Location loc, Value value, ArrayRef<int64_t> order) {
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, value);
   auto element = cast<ShapedType>(value.getType()).getElementType();
-  Value empty =
-      tensor::EmptyOp::create(rewriter, loc, applyPermutation(sizes, order), element);
+  Value empty = tensor::EmptyOp::create(rewriter, loc, applyPermutation(sizes, order), element);
   return linalg::TransposeOp::create(rewriter, loc, value, empty, order)->getResult(0);
 }
 
@@ -89,8 +88,7 @@ struct SinkThroughGeneric : OpRewritePattern<linalg::GenericOp> {
       return failure();
     int64_t rank = cast<ShapedType>(op.getResult(0).getType()).getRank();
     for (OpOperand &init : op.getDpsInitsMutable())
-      if (!canRemake(init.get()) ||
-          cast<ShapedType>(init.get().getType()).getRank() != rank ||
+      if (!canRemake(init.get()) || cast<ShapedType>(init.get().getType()).getRank() != rank ||
           !op.getMatchingIndexingMap(&init).isProjectedPermutation())
         return rewriter.notifyMatchFailure(op, "its results cannot take another layout");
     SmallVector<int64_t> order;
@@ -157,8 +155,8 @@ struct AbsorbIntoReduction : OpRewritePattern<linalg::GenericOp> {
     }
     if (!changed)
       return rewriter.notifyMatchFailure(op, "no operand is transposed");
-    rewriter.modifyOpInPlace(
-        op, [&] { op.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(maps)); });
+    rewriter.modifyOpInPlace(op,
+                             [&] { op.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(maps)); });
     return success();
   }
 };
@@ -199,9 +197,9 @@ struct DropUnitBatch : OpRewritePattern<Conv2DOp> {
       return tensor::CollapseShapeOp::create(rewriter, op.getLoc(), value, groups);
     };
     Value init = drop(op.getInit());
-    auto image = Conv2DOp::create(rewriter, op.getLoc(), init.getType(), drop(op.getInput()),
-                                  op.getRhs(), init, op.getKernel(), op.getStrides(),
-                                  op.getDilations());
+    auto image =
+        Conv2DOp::create(rewriter, op.getLoc(), init.getType(), drop(op.getInput()), op.getRhs(),
+                         init, op.getKernel(), op.getStrides(), op.getDilations());
     rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(
         op, out, image->getResult(0), groups,
         tensor::getMixedSizes(rewriter, op.getLoc(), op.getInit()));

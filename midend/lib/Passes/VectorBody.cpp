@@ -13,7 +13,8 @@ using namespace buddy;
 /// Index is 64 bits wide; a truth value takes no room of its own.
 static int64_t bitsOf(Type type) { return type.isIndex() ? 64 : type.getIntOrFloatBitWidth(); }
 
-VectorBody::VectorBody(linalg::LinalgOp op, int64_t dimension) : block(op.getBlock()), dimension(dimension) {
+VectorBody::VectorBody(linalg::LinalgOp op, int64_t dimension)
+    : block(op.getBlock()), dimension(dimension) {
   for (OpOperand &operand : op->getOpOperands()) {
     BlockArgument argument = op.getMatchingBlockArgument(&operand);
     bool varies =

@@ -97,8 +97,8 @@ struct VectorizeMatmulPass : impl::VectorizeMatmulPassBase<VectorizeMatmulPass> 
   using Base::Base;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<VectorizeProduct<MatmulOp>, VectorizeProduct<Conv2DOp>>(
-        &getContext(), vectorBits, tileRows, hasBF16Dot);
+    patterns.add<VectorizeProduct<MatmulOp>, VectorizeProduct<Conv2DOp>>(&getContext(), vectorBits,
+                                                                         tileRows, hasBF16Dot);
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 };

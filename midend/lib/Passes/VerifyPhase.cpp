@@ -13,7 +13,9 @@ namespace {
 
 using Allowed = bool (*)(Operation *);
 
-bool isKernelWork(Operation *op) { return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp>(op); }
+bool isKernelWork(Operation *op) {
+  return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp>(op);
+}
 
 /// Entry points call kernels; the work itself is inside of them.
 bool isAllowedInKernels(Operation *op) {

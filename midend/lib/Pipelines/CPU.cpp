@@ -95,8 +95,7 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   matmul.vectorBits = options.vectorBits;
   matmul.hasBF16Dot = options.hasBf16Dot;
   pm.addNestedPass<func::FuncOp>(createVectorizeMatmulPass(matmul));
-  pm.addPass(
-      createVectorizeAttentionPass(VectorizeAttentionPassOptions{options.vectorBits}));
+  pm.addPass(createVectorizeAttentionPass(VectorizeAttentionPassOptions{options.vectorBits}));
   pm.addNestedPass<func::FuncOp>(
       createVectorizeGenericPass(VectorizeGenericPassOptions{options.vectorBits}));
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
@@ -130,7 +129,8 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(memref::createExpandStridedMetadataPass());
   pm.addNestedPass<func::FuncOp>(createLowerAffinePass());
   // libm has no rsqrt, and the CPU's own is an estimate.
-  pm.addNestedPass<func::FuncOp>(math::createMathExpandOpsPass(math::MathExpandOpsPassOptions{{"rsqrt"}}));
+  pm.addNestedPass<func::FuncOp>(
+      math::createMathExpandOpsPass(math::MathExpandOpsPassOptions{{"rsqrt"}}));
   pm.addNestedPass<func::FuncOp>(createExpandMathPass());
   if (!options.hasBf16Dot)
     emulateBF16(pm);
@@ -174,6 +174,5 @@ void buddy::buildCpuPipeline(OpPassManager &pm, const CpuOptions &options) {
 
 void buddy::registerPipelines() {
   PassPipelineRegistration<CpuOptions>(
-      "buddy-cpu-pipeline", "Linalg on tensors to LLVM dialect for a host CPU.",
-      buildCpuPipeline);
+      "buddy-cpu-pipeline", "Linalg on tensors to LLVM dialect for a host CPU.", buildCpuPipeline);
 }

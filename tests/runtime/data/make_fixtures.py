@@ -53,30 +53,40 @@ GPT4 = (
 )
 
 PRE_TOKENIZERS = {
-    "smollm": lambda: pre_tokenizers.Sequence([
-        pre_tokenizers.Digits(individual_digits=True),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-    ]),
+    "smollm": lambda: pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    ),
     "gpt2-prefix": lambda: pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=True),
-    "llama3": lambda: pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(GPT4), "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ]),
-    "digit-runs": lambda: pre_tokenizers.Sequence([
-        pre_tokenizers.Digits(individual_digits=False),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ]),
+    "llama3": lambda: pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(GPT4), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    ),
+    "digit-runs": lambda: pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=False),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    ),
 }
 for behavior in ("removed", "merged_with_previous", "merged_with_next", "contiguous"):
-    PRE_TOKENIZERS[f"split-{behavior}"] = lambda behavior=behavior: pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(r"\s|,"), behavior),
+    PRE_TOKENIZERS[f"split-{behavior}"] = lambda behavior=behavior: pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"\s|,"), behavior),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+PRE_TOKENIZERS["split-invert"] = lambda: pre_tokenizers.Sequence(
+    [
+        pre_tokenizers.Split(Regex(r"\w+"), "removed", invert=True),
+        pre_tokenizers.Split("o", "isolated"),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
-PRE_TOKENIZERS["split-invert"] = lambda: pre_tokenizers.Sequence([
-    pre_tokenizers.Split(Regex(r"\w+"), "removed", invert=True),
-    pre_tokenizers.Split("o", "isolated"),
-    pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-])
+    ]
+)
 
 
 def train() -> Tokenizer:
@@ -90,10 +100,12 @@ def train() -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
-    tokenizer.add_tokens([
-        AddedToken("<sep>", lstrip=True, rstrip=True, normalized=False),
-        AddedToken("word", single_word=True, normalized=False),
-    ])
+    tokenizer.add_tokens(
+        [
+            AddedToken("<sep>", lstrip=True, rstrip=True, normalized=False),
+            AddedToken("word", single_word=True, normalized=False),
+        ]
+    )
     return tokenizer
 
 
@@ -135,9 +147,15 @@ def write_byte_bpe() -> None:
 def write_sentencepiece() -> None:
     writer = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(CORPUS), model_writer=writer, vocab_size=400,
-        model_type="bpe", byte_fallback=True, hard_vocab_limit=False, minloglevel=2,
-        normalization_rule_name="identity", remove_extra_whitespaces=False,
+        sentence_iterator=iter(CORPUS),
+        model_writer=writer,
+        vocab_size=400,
+        model_type="bpe",
+        byte_fallback=True,
+        hard_vocab_limit=False,
+        minloglevel=2,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
     )
     model = writer.getvalue()
     (HERE / "tokenizer.model").write_bytes(model)
@@ -147,7 +165,9 @@ def write_sentencepiece() -> None:
     for text in texts:
         ids = processor.encode(text)
         expected.append({"text": text, "ids": ids, "decoded": processor.decode(ids)})
-    (HERE / "sentencepiece_cases.json").write_text(json.dumps(expected, separators=(",", ":")) + "\n")
+    (HERE / "sentencepiece_cases.json").write_text(
+        json.dumps(expected, separators=(",", ":")) + "\n"
+    )
 
 
 if __name__ == "__main__":
