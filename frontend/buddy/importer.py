@@ -270,6 +270,8 @@ class _GraphImporter:
 
     def _call_lowering(self, node: fx.Node, wanted: Any) -> Any:
         self.emitter.out = wanted
+        reads = (u for u in node.users if u.target is operator.getitem and u.users)
+        self.emitter.read = {user.args[1] for user in reads}
         for operand in node.all_input_nodes:
             value = operand.meta.get("val")
             if isinstance(value, torch.Tensor) and self.values[operand] is None:
@@ -317,11 +319,8 @@ class _GraphImporter:
         """The lowering's contract: results have the types the graph promises."""
         if isinstance(wanted, TensorSpec):
             wanted, results = (wanted,), (results,)
-        read = {
-            user.args[1] for user in node.users if user.target is operator.getitem and user.users
-        }
         for number, (spec, result) in enumerate(zip(wanted, results, strict=True)):
-            if result is None and number in read:
+            if result is None and number in self.emitter.read:
                 raise Unsupported(f"its result {number} is not computed")
             if spec is None or result is None:
                 continue

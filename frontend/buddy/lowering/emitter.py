@@ -29,12 +29,14 @@ Operand = ir.Value | Number | sympy.Expr
 class Emitter:
     """Builds the function of one graph; `out` is the result of the node being lowered.
 
-    `out` is a `TensorSpec`, or a tuple of them for an op with several results.
+    `out` is a `TensorSpec`, or a tuple of them for an op with several results; of those, `read`
+    has the numbers of the ones that the graph reads. A lowering may give None for the others.
     """
 
     def __init__(self, symbols: Symbols):
         self.symbols = symbols
         self.out: Any = None
+        self.read: set[int] = set()
         self._specs: dict[ir.Value, TensorSpec] = {}
 
     # What is known about a value.

@@ -74,7 +74,10 @@ def _each(values, spatial: int, default) -> list[int]:
 def max_pool2d_with_indices(
     e: Emitter, x, kernel_size, stride=(), padding=0, dilation=1, ceil_mode=False
 ):
-    """Values and their flat positions in the unpadded plane; the last NaN wins as in eager."""
+    """Values and their flat positions in the unpadded plane; the last NaN wins as in eager.
+
+    Positions that the graph does not read are not computed.
+    """
     out, positions = e.out
     kernel = _each(kernel_size, 2, ())
     window = Window(
@@ -89,7 +92,17 @@ def max_pool2d_with_indices(
     border = window.padded(e, x, out, lowest(out.dtype))
     shape = e.empty(TensorSpec(tuple(kernel), out.dtype))
     width = e.index(e.shape(x)[-1])
-    starts = [e.full(out, lowest(out.dtype)), e.full(positions, -1)]
+    lowest_values = e.full(out, lowest(out.dtype))
+    if 1 not in e.read:
+        values = e.generic(
+            [border, shape],
+            [lowest_values],
+            window.maps(1),
+            window.parallel,
+            2,
+            lambda element, _, best: s.maximum(element, best),
+        )
+        return values[0], None
 
     def body(element, _, best, where):
         here = arith.index_cast(ir.IntegerType.get_signless(64), _flat(window, width))
@@ -99,7 +112,7 @@ def max_pool2d_with_indices(
         better = arith.ori(better, _first_inside(window, e, where))
         return s.select(better, element, best), s.select(better, here, where)
 
-    maps = window.maps(2)
+    maps, starts = window.maps(2), [lowest_values, e.full(positions, -1)]
     return tuple(e.generic([border, shape], starts, maps, window.parallel, 2, body))
 
 
