@@ -23,10 +23,10 @@ func.func private @matmul(%x: tensor<4x64xf32>, %w: tensor<8x64x16x1xf32>, %b: t
 
 // -----
 
-// A convolution with its epilogue, tiled over lines and panels, in its place within a border.
+// A convolution with its epilogue, tiled over panels and lines, in its place within a border.
 // CHECK-LABEL: func private @convolution
 // CHECK-SAME:    %[[IN:[a-z0-9]+]]: tensor<58x58x64xf32>
-// CHECK:       scf.forall (%[[Y:.*]], %{{.*}}) = (0, 0) to (56, 128) step (1, 32) shared_outs(%[[OUT:.*]] = %{{.*}}) -> (tensor<56x56x128xf32>)
+// CHECK:       scf.forall (%{{.*}}, %[[Y:.*]]) = (0, 0) to (128, 56) step (32, 1) shared_outs(%[[OUT:.*]] = %{{.*}}) -> (tensor<56x56x128xf32>)
 // CHECK:         tensor.extract_slice %[[IN]][%[[Y]], 0, 0] [3, 58, 64]
 // CHECK:         "buddy.conv_2d"
 // CHECK:         linalg.generic
@@ -43,4 +43,15 @@ func.func private @convolution(%x: tensor<58x58x64xf32>, %w: tensor<4x576x32x1xf
   } -> tensor<56x56x128xf32>
   %i = tensor.insert_slice %r into %dest[1, 1, 0] [56, 56, 128] [1, 1, 1] : tensor<56x56x128xf32> into tensor<58x58x128xf32>
   return %i : tensor<58x58x128xf32>
+}
+
+// -----
+
+// Panels outermost, and 128 rows as 64 + 64: two threads that share the loop get the same work.
+// CHECK-LABEL: func private @even
+// CHECK:       scf.forall (%{{.*}}, %{{.*}}) = (0, 0) to (256, 128) step (32, 64)
+// CHECK:         "buddy.matmul"{{.*}} : (tensor<64x64xf32>, tensor<1x64x32x1xf32>
+func.func private @even(%x: tensor<128x64xf32>, %w: tensor<8x64x32x1xf32>, %e: tensor<128x256xf32>) -> tensor<128x256xf32> attributes {buddy.kernel} {
+  %m = "buddy.matmul"(%x, %w, %e) {buddy.tile_dims = array<i64: 0, 1>} : (tensor<128x64xf32>, tensor<8x64x32x1xf32>, tensor<128x256xf32>) -> tensor<128x256xf32>
+  return %m : tensor<128x256xf32>
 }

@@ -39,6 +39,13 @@ SmallVector<int64_t> loopExtents(Operation *root) {
 /// tile's height up to 12.
 constexpr int64_t kTileRows = 96;
 
+/// Rows of a tile, so that known ones are cut evenly: 128 as 64 + 64, not as 96 + 32.
+int64_t tileRows(int64_t rows) {
+  if (ShapedType::isDynamic(rows) || rows <= kTileRows)
+    return kTileRows;
+  return llvm::divideCeil(rows, llvm::divideCeil(rows, kTileRows));
+}
+
 /// Columns: enough panels that every thread gets several tiles, and that stay in half of L2.
 int64_t tileColumns(ShapedType rhs, int64_t l2Bytes) {
   int64_t width = rhs.getDimSize(2);
@@ -54,7 +61,8 @@ int64_t tileColumns(ShapedType rhs, int64_t l2Bytes) {
 SmallVector<int64_t> productTiles(func::FuncOp kernel, int64_t l2Bytes) {
   SmallVector<int64_t> tiles;
   kernel.walk([&](MatmulOp op) {
-    tiles = {kTileRows, tileColumns(cast<ShapedType>(op.getRhs().getType()), l2Bytes)};
+    int64_t rows = cast<ShapedType>(op.getInit().getType()).getDimSize(0);
+    tiles = {tileRows(rows), tileColumns(cast<ShapedType>(op.getRhs().getType()), l2Bytes)};
   });
   kernel.walk([&](Conv2DOp op) {
     auto out = cast<ShapedType>(op.getInit().getType());
@@ -107,20 +115,26 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
     auto tileable = dyn_cast<TilingInterface>(root);
     if (!dims || dims.empty() || !tileable)
       return success();
-    SmallVector<int64_t> tiles = productTiles(kernel, l2Bytes);
-    if (tiles.empty())
+    SmallVector<int64_t> tiles = productTiles(kernel, l2Bytes), order;
+    if (tiles.empty()) {
       tiles = rowTiles(root, dims.asArrayRef(), tileElements);
-    if (failed(tileAndFuse(tileable, tiles, rewriter)))
+    } else {
+      // Panels outermost: a thread goes through all rows with its own, whatever their number.
+      order = llvm::to_vector(llvm::seq<int64_t>(0, tiles.size()));
+      std::rotate(order.begin(), order.end() - 1, order.end());
+    }
+    if (failed(tileAndFuse(tileable, tiles, order, rewriter)))
       return root->emitOpError("cannot be tiled");
     return success();
   }
 
   static LogicalResult tileAndFuse(TilingInterface root, ArrayRef<int64_t> tiles,
-                                   RewriterBase &rewriter) {
+                                   ArrayRef<int64_t> order, RewriterBase &rewriter) {
     rewriter.setInsertionPoint(root);
     SmallVector<OpFoldResult> sizes = getAsIndexOpFoldResult(root->getContext(), tiles);
     scf::SCFTilingOptions tiling;
     tiling.setTileSizes(sizes).setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
+    tiling.setInterchange(order);
     scf::SCFTileAndFuseOptions options;
     options.setTilingOptions(tiling);
     FailureOr<scf::SCFTileAndFuseResult> result =
