@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import hashlib
 import json
 import logging
@@ -83,14 +84,27 @@ def compile_package(
         loaded = load_model(model, dtype)
         length = _context_length(loaded, max_seq_len)
     with _temporary_sibling(out_dir) as directory:
-        with report.stage("capture"):
-            captured = capture(loaded.module, length)
-        with report.stage("import"):
-            bytecode = import_module(captured)
+        with _collection_paused():
+            with report.stage("capture"):
+                captured = capture(loaded.module, length)
+            with report.stage("import"):
+                bytecode = import_module(captured)
         with report.stage("compile"):
             _compile(bytecode, directory, target, features, dump_dir)
         complete_package(directory, loaded, length, report)
     return report
+
+
+@contextlib.contextmanager
+def _collection_paused() -> Iterator[None]:
+    """No garbage collection: it would walk all of torch again and again, and find nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def complete_package(
