@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Layout.h"
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
@@ -76,15 +77,6 @@ struct PackMatmul : OpRewritePattern<linalg::MatmulOp> {
 
   PackMatmulPassOptions options;
 };
-
-Value transposed(PatternRewriter &rewriter, Location loc, Value value, ArrayRef<int64_t> order) {
-  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, value), permuted;
-  for (int64_t dim : order)
-    permuted.push_back(sizes[dim]);
-  auto element = cast<ShapedType>(value.getType()).getElementType();
-  Value empty = tensor::EmptyOp::create(rewriter, loc, permuted, element);
-  return linalg::TransposeOp::create(rewriter, loc, value, empty, order)->getResult(0);
-}
 
 SmallVector<int64_t> pairOf(DenseIntElementsAttr attribute) {
   return llvm::to_vector(attribute.getValues<int64_t>());

@@ -5,6 +5,7 @@
 // between two convolutions is rewritten to work on channels last, so that the
 // transpositions move down the graph until they meet and cancel.
 
+#include "Layout.h"
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
@@ -32,13 +33,6 @@ linalg::TransposeOp fromChannelsLast(Value value) {
     if (order[i] != (i == 0 ? 0 : i == 1 ? rank - 1 : i - 1))
       return {};
   return rank > 2 ? op : linalg::TransposeOp();
-}
-
-Value transpose(PatternRewriter &rewriter, Location loc, Value value, ArrayRef<int64_t> order) {
-  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, value);
-  auto element = cast<ShapedType>(value.getType()).getElementType();
-  Value empty = tensor::EmptyOp::create(rewriter, loc, applyPermutation(sizes, order), element);
-  return linalg::TransposeOp::create(rewriter, loc, value, empty, order)->getResult(0);
 }
 
 /// The map over the transposition's input that reads what `map` reads of its result.
@@ -130,7 +124,7 @@ struct SinkThroughGeneric : OpRewritePattern<linalg::GenericOp> {
     rewriter.setInsertionPointAfter(sunk);
     SmallVector<Value> results;
     for (Value result : sunk.getResults())
-      results.push_back(transpose(rewriter, op.getLoc(), result, order));
+      results.push_back(transposed(rewriter, op.getLoc(), result, order));
     rewriter.replaceOp(op, results);
   }
 };
@@ -165,11 +159,11 @@ struct SinkThroughPad : OpRewritePattern<tensor::PadOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(tensor::PadOp op, PatternRewriter &rewriter) const override {
-    auto transposed = fromChannelsLast(op.getSource());
+    auto source = fromChannelsLast(op.getSource());
     Value value = op.getConstantPaddingValue();
-    if (!transposed || !value)
+    if (!source || !value)
       return rewriter.notifyMatchFailure(op, "not a constant around a transposed value");
-    ArrayRef<int64_t> order = transposed.getPermutation();
+    ArrayRef<int64_t> order = source.getPermutation();
     SmallVector<int64_t> back = invertPermutationVector(order);
     auto low = applyPermutation(op.getMixedLowPad(), back);
     auto high = applyPermutation(op.getMixedHighPad(), back);
@@ -177,8 +171,8 @@ struct SinkThroughPad : OpRewritePattern<tensor::PadOp> {
     auto padded = tensor::PadOp::create(
         rewriter, op.getLoc(),
         RankedTensorType::get(applyPermutation(type.getShape(), back), type.getElementType()),
-        transposed.getInput(), low, high, value, op.getNofold());
-    rewriter.replaceOp(op, transpose(rewriter, op.getLoc(), padded, order));
+        source.getInput(), low, high, value, op.getNofold());
+    rewriter.replaceOp(op, transposed(rewriter, op.getLoc(), padded, order));
     return success();
   }
 };

@@ -1,0 +1,16 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef BUDDY_LIB_PASSES_LAYOUT_H
+#define BUDDY_LIB_PASSES_LAYOUT_H
+
+#include "mlir/IR/Builders.h"
+
+namespace buddy {
+
+/// The tensor with its dimensions in another order: dimension i is `value`'s order[i].
+mlir::Value transposed(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value,
+                       llvm::ArrayRef<int64_t> order);
+
+} // namespace buddy
+
+#endif // BUDDY_LIB_PASSES_LAYOUT_H
