@@ -20,8 +20,9 @@ from .attention_capture import capture_attention
 from .decompose import decompositions
 from .errors import BuddyError, UnsupportedOpError
 from .executable import ENTRY, Launcher, argument_positions
-from .importer import Argument, ImportedFunction, import_graph, new_module
+from .importer import import_graph, new_module
 from .options import Options
+from .signature import Argument, ImportedFunction
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ import sympy
 import torch
 
 from .counters import stage
-from .importer import Argument, ImportedFunction
+from .signature import Argument, ImportedFunction
 from .types import Dim
 
 ENTRY = "forward"

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import sympy
 import torch
@@ -24,44 +23,11 @@ from .lowering.emitter import Emitter
 from .lowering.functionalized import AUTO_FUNCTIONALIZED, lower_functionalized
 from .lowering.registry import Unsupported
 from .lowering.symbols import Symbols
-from .types import Dim, TensorSpec
+from .signature import Argument, ImportedFunction, Output, Signature
+from .types import TensorSpec
 
 MODULE_VERSION = 1
 INLINE_CONSTANT_BYTES = 1024
-
-
-@dataclass(frozen=True)
-class Argument:
-    """What a placeholder is to the compiled function; `mutable` ones are updated in place."""
-
-    name: str
-    kind: Literal["input", "parameter", "symbol"]
-    mutable: bool = False
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where an output of the graph comes from.
-
-    result: index of the function's output; argument: index of a placeholder, returned as it
-    is; symbol: a size; none: None.
-    """
-
-    kind: Literal["result", "argument", "symbol", "none"]
-    index: int = 0
-    size: Dim = 0
-
-
-@dataclass
-class ImportedFunction:
-    """What the importer made of a graph."""
-
-    name: str
-    arguments: list[Argument]  # of the function, in its order
-    constants: dict[str, torch.Tensor]  # parameters that the graph owns, by argument name
-    results: list[TensorSpec]  # caller-allocated outputs, in order
-    outputs: list[Output]  # one per output of the graph
-    nodes_lowered: int = 0
 
 
 def new_module(context: ir.Context | None = None) -> ir.Module:
@@ -87,29 +53,24 @@ def import_graph(
     """Append the graph as public function `name` to `module`.
 
     Takes an AOT-level graph of core Aten ops with `meta["val"]` and one `Argument` per
-    placeholder; `bind` fixes symbols to numbers, whose placeholders disappear. Raises
-    UnsupportedOpError naming every op that has no lowering, LoweringFailed for a wrong one.
+    placeholder; `bind` fixes symbols to numbers, whose placeholders disappear. A submodule that
+    is called becomes the private function `name.submodule`. Raises UnsupportedOpError naming
+    every op that has no lowering, LoweringFailed for a wrong one.
     """
     with module.context, ir.Location.unknown():
         return _GraphImporter(graph_module, name, arguments, dialect, bind).run(module)
 
 
-@dataclass
-class _Signature:
-    """The function's arguments: those of placeholders, then constants the graph owns."""
-
-    arguments: list[Argument] = field(default_factory=list)
-    types: list[ir.Type] = field(default_factory=list)
-    nodes: list[fx.Node] = field(default_factory=list)
-
-
 class _GraphImporter:
     """The state of importing one graph."""
 
-    def __init__(self, graph_module, name, arguments, dialect, bind):
+    def __init__(self, graph_module, name, arguments, dialect, bind, visibility=None):
         self.graph_module = graph_module
         self.name = name
         self.dialect = dialect
+        self.bind = bind
+        self.visibility = visibility
+        self.callees: dict[str, ImportedFunction] = {}
         self.symbols = Symbols(bind)
         self.emitter = Emitter(self.symbols)
         self.values: dict[fx.Node, Any] = {}
@@ -126,14 +87,15 @@ class _GraphImporter:
 
     def run(self, module: ir.Module) -> ImportedFunction:
         signature = self._signature()
+        kind = ir.FunctionType.get(signature.types, [])
         with ir.InsertionPoint(module.body):
-            function = func.FuncOp(self.name, ir.FunctionType.get(signature.types, []))
+            function = func.FuncOp(self.name, kind, visibility=self.visibility)
             block = function.add_entry_block()
         try:
             with ir.InsertionPoint(block):
                 self._bind_arguments(signature, block)
                 for node in self.graph_module.graph.nodes:
-                    self._import_node(node)
+                    self._import_node(node, module)
                 if self.unsupported:
                     raise UnsupportedOpError(self.unsupported)
                 imported = self._finish(function, signature)
@@ -146,8 +108,8 @@ class _GraphImporter:
 
     # Arguments.
 
-    def _signature(self) -> _Signature:
-        signature = _Signature()
+    def _signature(self) -> Signature:
+        signature = Signature()
         for node in self.placeholders:
             argument, value = self.given[node], node.meta.get("val")
             if isinstance(value, torch.Tensor):
@@ -175,14 +137,14 @@ class _GraphImporter:
         value = self._attribute(node)
         return isinstance(value, torch.Tensor) and value.nbytes > INLINE_CONSTANT_BYTES
 
-    def _add_constant(self, signature: _Signature, node: fx.Node) -> None:
+    def _add_constant(self, signature: Signature, node: fx.Node) -> None:
         value = self._attribute(node)
         self.constants[node.target] = value
         signature.arguments.append(Argument(node.target, "parameter"))
         signature.types.append(self.symbols.spec(value).mlir_type())
         signature.nodes.append(node)
 
-    def _bind_arguments(self, signature: _Signature, block: ir.Block) -> None:
+    def _bind_arguments(self, signature: Signature, block: ir.Block) -> None:
         for node, argument in zip(signature.nodes, block.arguments):
             value = node.meta["val"] if node.op == "placeholder" else self._attribute(node)
             if isinstance(value, torch.Tensor):
@@ -206,7 +168,7 @@ class _GraphImporter:
 
     # Nodes.
 
-    def _import_node(self, node: fx.Node) -> None:
+    def _import_node(self, node: fx.Node, module: ir.Module) -> None:
         if node.op == "placeholder":
             self._import_placeholder(node)
         elif node.op == "get_attr":
@@ -214,6 +176,9 @@ class _GraphImporter:
         elif node.op == "call_function":
             with location_of(node):
                 self._import_call(node)
+        elif node.op == "call_module":
+            with location_of(node):
+                self._import_subgraph(node, module)
         elif node.op != "output":
             self._refuse(node, f"a node of kind {node.op} cannot be compiled")
 
@@ -244,6 +209,37 @@ class _GraphImporter:
             pass  # an assertion on sizes: dynamo's guards have checked it
         else:
             self._lower(node)
+
+    def _import_subgraph(self, node: fx.Node, module: ir.Module) -> None:
+        """A submodule's call: of a private function, which is made at the first call."""
+        graph_module = self.graph_module.get_submodule(node.target)
+        placeholders = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
+        if node.target not in self.callees:
+            self.callees[node.target] = self._callee(
+                graph_module, node.target, placeholders, module
+            )
+        callee = self.callees[node.target]
+        passed = {argument.name for argument in callee.arguments}
+        pairs = zip(placeholders, node.args, strict=True)
+        values = [self.values[operand] for name, operand in pairs if name.name in passed]
+        operands = [v if isinstance(v, ir.Value) else self.symbols.value(v) for v in values]
+        call = func.CallOp([spec.mlir_type() for spec in callee.results], callee.name, operands)
+        results = map(self.emitter.track, call.results, callee.results)
+        returned = {"result": tuple(results), "argument": tuple(map(self.values.get, node.args))}
+        self.values[node] = tuple(
+            returned[o.kind][o.index] if o.kind in returned else o.size for o in callee.outputs
+        )
+
+    def _callee(self, graph_module, name, placeholders, module: ir.Module) -> ImportedFunction:
+        arguments = [Argument(placeholder.name, "input") for placeholder in placeholders]
+        name = f"{self.name}.{name}"
+        importer = _GraphImporter(
+            graph_module, name, arguments, self.dialect, self.bind, visibility="private"
+        )
+        imported = importer.run(module)
+        if importer.updates or imported.constants:
+            raise LoweringFailed(f"the submodule {name} changes or owns tensors")
+        return imported
 
     def _import_update(self, node: fx.Node) -> None:
         """`copy_` into an argument: the function's result that updates it in place."""
@@ -333,7 +329,7 @@ class _GraphImporter:
 
     # Results.
 
-    def _finish(self, function: func.FuncOp, signature: _Signature) -> ImportedFunction:
+    def _finish(self, function: func.FuncOp, signature: Signature) -> ImportedFunction:
         results: list[ir.Value] = []
         node = next(n for n in self.graph_module.graph.nodes if n.op == "output")
         outputs = [self._output(n, results) for n in node.args[0]]
@@ -371,7 +367,7 @@ class _GraphImporter:
             results.append(value)
         return Output("result", results.index(value))
 
-    def _argument_attributes(self, signature: _Signature) -> list[ir.Attribute]:
+    def _argument_attributes(self, signature: Signature) -> list[ir.Attribute]:
         attributes = []
         for node, argument in zip(signature.nodes, signature.arguments):
             entry: dict[str, ir.Attribute] = {

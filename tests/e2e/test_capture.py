@@ -3,6 +3,7 @@
 """Loading models, and the captured graph run eagerly against transformers."""
 
 import json
+import operator
 import shutil
 
 import pytest
@@ -69,12 +70,20 @@ def test_repeated_layers_equal_traced_ones(tiny_model, monkeypatch):
     monkeypatch.setattr("buddy.llm.capture.repeated_layers", lambda module: None)
     traced = capture(model.module, CONTEXT)
     assert {a.name for a in repeated.arguments} == {a.name for a in traced.arguments}
-    assert operators(repeated) == operators(traced)
+    assert operators(repeated.graph_module) == operators(traced.graph_module)
+    calls = [node for node in repeated.graph_module.graph.nodes if node.op == "call_module"]
+    assert len(calls) == model.config.num_hidden_layers
 
 
-def operators(captured) -> list[str]:
-    nodes = captured.graph_module.graph.nodes
-    return [str(node.target) for node in nodes if node.op == "call_function"]
+def operators(graph_module) -> list[str]:
+    """Names of the operators that run, in order, with those of called submodules."""
+    names = []
+    for node in graph_module.graph.nodes:
+        if node.op == "call_module":
+            names += operators(graph_module.get_submodule(node.target))
+        elif node.op == "call_function" and node.target is not operator.getitem:
+            names.append(str(node.target))
+    return names
 
 
 def test_layers_that_differ_are_not_repeated(tiny_model):

@@ -31,3 +31,40 @@ func.func @forward(%x: tensor<8xf32>) -> tensor<8xf32> {
   %c = call @third(%b) : (tensor<8xf32>) -> tensor<8xf32>
   return %c : tensor<8xf32>
 }
+
+// -----
+
+// The order of constants says nothing; which one is added does.
+// CHECK-COUNT-2: func private
+// CHECK-NOT:   func private
+// CHECK-LABEL: func @ordered
+// CHECK:       %[[A:.*]] = call @[[KERNEL:.*]](%{{.*}})
+// CHECK:       call @[[KERNEL]](%[[A]])
+// CHECK-NOT:   call @[[KERNEL]](
+func.func private @two_three(%x: f32) -> f32 attributes {buddy.kernel} {
+  %two = arith.constant 2.0 : f32
+  %three = arith.constant 3.0 : f32
+  %y = arith.mulf %x, %two : f32
+  %z = arith.addf %y, %three : f32
+  return %z : f32
+}
+func.func private @three_two(%x: f32) -> f32 attributes {buddy.kernel} {
+  %three = arith.constant 3.0 : f32
+  %two = arith.constant 2.0 : f32
+  %y = arith.mulf %x, %two : f32
+  %z = arith.addf %y, %three : f32
+  return %z : f32
+}
+func.func private @exchanged(%x: f32) -> f32 attributes {buddy.kernel} {
+  %three = arith.constant 3.0 : f32
+  %two = arith.constant 2.0 : f32
+  %y = arith.mulf %x, %three : f32
+  %z = arith.addf %y, %two : f32
+  return %z : f32
+}
+func.func @ordered(%x: f32) -> f32 {
+  %a = call @two_three(%x) : (f32) -> f32
+  %b = call @three_two(%a) : (f32) -> f32
+  %c = call @exchanged(%b) : (f32) -> f32
+  return %c : f32
+}

@@ -4,7 +4,7 @@
 
 // A matmul takes its bias along; the entry point only calls.
 // CHECK-LABEL: func private @matmul_0
-// CHECK-SAME:    attributes {buddy.kernel}
+// CHECK-SAME:    attributes {buddy.kernel, no_inline}
 // CHECK:       buddy.matmul
 // CHECK:       linalg.generic
 // CHECK-SAME:    buddy.tile_dims = array<i64: 0, 1>
@@ -51,4 +51,29 @@ func.func @padded(%x: tensor<5x5x8xf32>, %w: tensor<1x72x32x1xf32>) -> tensor<5x
   %zeros = linalg.fill ins(%zero : f32) outs(%border : tensor<5x5x32xf32>) -> tensor<5x5x32xf32>
   %i = tensor.insert_slice %r into %zeros[1, 1, 0] [3, 3, 32] [1, 1, 1] : tensor<3x3x32xf32> into tensor<5x5x32xf32>
   return %i : tensor<5x5x32xf32>
+}
+
+// -----
+
+// A function that an entry point calls is made of kernels too. They alone are not inlined.
+// CHECK:       func private @elementwise_0
+// CHECK-SAME:    attributes {buddy.kernel, no_inline}
+// CHECK-LABEL: func private @layer
+// CHECK-SAME:    -> tensor<8xf32> {
+// CHECK-NOT:   linalg.generic
+// CHECK:       call @elementwise_0
+func.func private @layer(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %e = tensor.empty() : tensor<8xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<8xf32>) outs(%e : tensor<8xf32>) {
+  ^bb0(%p: f32, %o: f32):
+    %s = arith.addf %p, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<8xf32>
+  return %r : tensor<8xf32>
+}
+func.func @twice(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %a = call @layer(%x) : (tensor<8xf32>) -> tensor<8xf32>
+  %b = call @layer(%a) : (tensor<8xf32>) -> tensor<8xf32>
+  return %b : tensor<8xf32>
 }

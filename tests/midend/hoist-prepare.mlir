@@ -80,3 +80,36 @@ func.func @gather(%table: tensor<512x64xf32> {buddy.kind = "parameter", buddy.na
   } -> tensor<7x64xf32>
   return %weights, %inputs : tensor<7x64xf32>, tensor<7x64xf32>
 }
+
+// -----
+
+// A function that is called is passed what it computes from weights; what is a weight at one call
+// only stays inside.
+// CHECK-LABEL: func @layers
+// CHECK-SAME:    buddy.name = "prepared.0"
+// CHECK-SAME:    buddy.name = "prepared.1"
+// CHECK-NOT:   linalg.pack
+// CHECK:       call @layer(%{{.*}}) : (tensor<128x64xf32>, tensor<128x64xf32>, tensor<8x64x16x1xf32>)
+// CHECK:       call @layer(%{{.*}}) : (tensor<128x64xf32>, tensor<128x64xf32>, tensor<8x64x16x1xf32>)
+// CHECK-LABEL: func private @layer
+// CHECK-SAME:    %[[X:.*]]: tensor<128x64xf32>, %{{.*}}: tensor<128x64xf32>, %[[P:.*]]: tensor<8x64x16x1xf32>)
+// CHECK:       %[[Q:.*]] = linalg.pack %[[X]]
+// CHECK-NOT:   linalg.pack
+// CHECK:       return %[[P]], %[[Q]]
+// CHECK-LABEL: func @prepare
+// CHECK-COUNT-2: linalg.pack
+// CHECK-NOT:   linalg.pack
+!packed = tensor<8x64x16x1xf32>
+func.func @layers(%x: tensor<128x64xf32> {buddy.kind = "input", buddy.name = "x"},
+                  %v: tensor<128x64xf32> {buddy.kind = "parameter", buddy.name = "v"},
+                  %w: tensor<128x64xf32> {buddy.kind = "parameter", buddy.name = "w"}) -> (!packed, !packed, !packed, !packed) {
+  %a:2 = call @layer(%x, %v) : (tensor<128x64xf32>, tensor<128x64xf32>) -> (!packed, !packed)
+  %b:2 = call @layer(%v, %w) : (tensor<128x64xf32>, tensor<128x64xf32>) -> (!packed, !packed)
+  return %a#0, %a#1, %b#0, %b#1 : !packed, !packed, !packed, !packed
+}
+func.func private @layer(%x: tensor<128x64xf32>, %w: tensor<128x64xf32>) -> (!packed, !packed) {
+  %empty = tensor.empty() : !packed
+  %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %empty : tensor<128x64xf32> -> !packed
+  %q = linalg.pack %x inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %empty : tensor<128x64xf32> -> !packed
+  return %p, %q : !packed, !packed
+}

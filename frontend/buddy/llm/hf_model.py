@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -81,20 +82,19 @@ def _read_tokenizer(path: Path, config) -> Tokenizer:
 
 
 class SafetensorsWeights:
-    """The tensors of one or several safetensors files, each read when asked for."""
+    """The tensors of one or several safetensors files, mapped; each is read when asked for."""
 
     def __init__(self, path: Path):
-        self.files: dict[str, Path] = {}
+        self.files: dict[str, Any] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
-        for file in _weight_files(path):
-            with _open(file) as tensors:
-                for name in tensors.keys():
-                    self.files[name] = file
-                    self.shapes[name] = tuple(tensors.get_slice(name).get_shape())
+        for file_path in _weight_files(path):
+            file = _open(file_path)
+            for name in file.keys():
+                self.files[name] = file
+                self.shapes[name] = tuple(file.get_slice(name).get_shape())
 
     def load(self, name: str) -> torch.Tensor:
-        with _open(self.files[name]) as tensors:
-            return tensors.get_tensor(name)
+        return self.files[name].get_tensor(name)
 
 
 def _weight_files(path: Path) -> list[Path]:

@@ -4,20 +4,22 @@
 """One decoder layer's part of a graph, repeated for all layers that are like it.
 
 Tracing costs about half a second a layer. A transformer's layers differ in their weights only,
-so two layers are traced, and the part that belongs to the second one is copied for the rest
-with that layer's weights and caches put in. :func:`repeated_layers` decides whether the layers
-really are alike: same classes, same attributes, same shapes and dtypes of every tensor.
+so two layers are traced, and the part that belongs to the second one becomes a submodule that
+is called for it and for the rest, with each layer's weights and caches: what compiles the graph
+sees a layer once. :func:`repeated_layers` decides whether the layers really are alike: same
+classes, same attributes, same shapes and dtypes of every tensor.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.fx import Graph, Node
+from torch.fx import Graph, GraphModule, Node
 
 if TYPE_CHECKING:
     from buddy.llm.capture import CapturedGraph, GraphArgument
@@ -106,6 +108,69 @@ class _LayerPart:
         inside = {*self.body, *self.epilogue}
         return {node for node in self.body if any(user not in inside for user in node.users)}
 
+    def replaced_by_call(self, graph: Graph, shape: _LayerShape) -> _LayerPart:
+        """Put a call of the submodule ``layer`` in place of the body."""
+        inside, results = set(self.body), [self.body[place] for place in shape.results]
+        with graph.inserting_after(self.body[-1]):
+            call = graph.call_module("layer", tuple(shape.operands(self)))
+        call.meta = {**results[0].meta, "val": tuple(node.meta["val"] for node in results)}
+        body = [call]
+        for index, node in enumerate(results):
+            with graph.inserting_after(body[-1]):
+                body.append(graph.call_function(operator.getitem, (call, index)))
+            body[-1].meta = node.meta
+            node.replace_all_uses_with(body[-1], delete_user_cb=lambda user: user not in inside)
+        for node in reversed(self.body):
+            graph.erase_node(node)
+        return replace(self, body=body)
+
+
+@dataclass(frozen=True)
+class _LayerShape:
+    """Where alike layers read what is outside of them, and what others read of them.
+
+    ``reads``: (operator, its input) of every read, by what layer 1 reads there; ``results``:
+    operators. All are numbered in the order of the body.
+    """
+
+    reads: dict[Node, list[tuple[int, int]]]
+    results: list[int]
+
+    @staticmethod
+    def of(layer: _LayerPart) -> _LayerShape:
+        inside = set(layer.body)
+        reads: dict[Node, list[tuple[int, int]]] = {}
+        for place, node in enumerate(layer.body):
+            for number, operand in enumerate(node.all_input_nodes):
+                if operand not in inside:
+                    reads.setdefault(operand, []).append((place, number))
+        results = [i for i, node in enumerate(layer.body) if not inside.issuperset(node.users)]
+        return _LayerShape(reads, results)
+
+    def fits(self, layer: _LayerPart) -> bool:
+        """Whether ``layer`` reads one node wherever layer 1 does."""
+        alike = (
+            {layer.body[place].all_input_nodes[number] for place, number in places}
+            for places in self.reads.values()
+        )
+        return all(len(nodes) == 1 for nodes in alike)
+
+    def operands(self, layer: _LayerPart) -> list[Node]:
+        firsts = (places[0] for places in self.reads.values())
+        return [layer.body[place].all_input_nodes[number] for place, number in firsts]
+
+
+def _submodule(layer: _LayerPart, shape: _LayerShape) -> GraphModule:
+    graph = Graph()
+    mapping: dict[Node, Node] = {}
+    for node in shape.reads:
+        mapping[node] = graph.placeholder(node.name)
+        mapping[node].meta = {"val": node.meta["val"]}
+    for node in layer.body:
+        mapping[node] = graph.node_copy(node, mapping.__getitem__)
+    graph.output(tuple(mapping[layer.body[place]] for place in shape.results))
+    return GraphModule(nn.Module(), graph)
+
 
 def repeat_layer(captured: CapturedGraph, prefix: str, depth: int) -> CapturedGraph | None:
     """Extend a graph traced with two layers to ``depth`` layers, in place.
@@ -118,11 +183,17 @@ def repeat_layer(captured: CapturedGraph, prefix: str, depth: int) -> CapturedGr
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
     owned = dict(zip(placeholders, captured.arguments, strict=True))
     first, layer = (_LayerPart.find(graph, owned, prefix, index) for index in range(2))
-    entries, results = layer.inputs_from(first), layer.results()
+    entries = layer.inputs_from(first)
     alike = [node.target for node in first.body] == [node.target for node in layer.body]
-    if not alike or len(entries) != 1 or len(results) != 1:
+    if not alike or len(entries) != 1 or len(layer.results()) != 1:
         return None
-    (entry,), (result,) = entries, results
+    shape = _LayerShape.of(layer)
+    if not shape.fits(first):
+        return None
+    captured.graph_module.add_submodule("layer", _submodule(layer, shape))
+    layer = layer.replaced_by_call(graph, shape)
+    first = first.replaced_by_call(graph, shape)
+    (entry,), (result,) = layer.inputs_from(first), layer.results()
     inside = {*layer.body, *layer.epilogue}
     readers = [user for user in result.users if user not in inside]
     arguments = list(captured.arguments)

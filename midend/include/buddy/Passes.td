@@ -81,12 +81,12 @@ def ExpandMathPass : InterfacePass<"buddy-expand-math", "::mlir::FunctionOpInter
 def FormKernelsPass : Pass<"buddy-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Outline groups of operations as private kernel functions.";
   let description = [{
-    Needs: linalg and buddy ops on tensors in public functions, elementwise chains fused.
-    Leaves: public functions that only call kernels, reshape, and compute sizes. A kernel takes
-    its inputs, then the destinations that it returns; `buddy.tile_dims` on its root names the
-    loops that may be cut into tiles. A matmul takes its elementwise epilogue along; a softmax
+    Needs: linalg and buddy ops on tensors in functions, elementwise chains fused.
+    Leaves: functions that only call, reshape, and compute sizes. A kernel is never inlined and
+    takes its inputs, then the destinations that it returns; `buddy.tile_dims` on its root names
+    the loops that may be cut into tiles. A matmul takes its elementwise epilogue along; a softmax
     or norm is one kernel over rows.
-    Does not touch: ops without a destination; they stay in the public function.
+    Does not touch: ops without a destination; they stay in their function.
   }];
   let statistics = [Statistic<"numKernels", "kernels", "kernels before deduplication">];
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
@@ -110,6 +110,7 @@ def HoistPreparePass : Pass<"buddy-hoist-prepare", "::mlir::ModuleOp"> {
     Needs: arguments with `buddy.kind` and `buddy.name`; the same name is the same parameter.
     Leaves: `prepare(parameters) -> prepared weights`, run once at load, and an argument of kind
     `prepared` for each in the entry points. Equal computations of two entry points are one.
+    A private function is passed what it computes from arguments that are weights at every call.
     Does not touch: views, and results more than twice as large as their weights.
   }];
   let statistics = [Statistic<"numHoisted", "hoisted", "values prepared">];

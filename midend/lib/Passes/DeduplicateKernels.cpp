@@ -12,6 +12,20 @@ namespace buddy {
 #include "buddy/Passes.h.inc"
 namespace {
 
+/// Constants at the front, in the order of their first use: where they came from says nothing.
+void orderConstants(func::FuncOp kernel) {
+  Block &body = kernel.front();
+  SetVector<Operation *> constants;
+  kernel.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    for (Value operand : op->getOperands())
+      if (Operation *source = operand.getDefiningOp())
+        if (source->hasTrait<OpTrait::ConstantLike>() && source->getBlock() == &body)
+          constants.insert(source);
+  });
+  for (Operation *constant : llvm::reverse(constants))
+    constant->moveBefore(&body, body.begin());
+}
+
 /// What a kernel computes, without its name and locations: printed value names are
 /// numbered in order, so equal text is equal structure.
 std::string fingerprint(func::FuncOp kernel) {
@@ -33,6 +47,7 @@ struct DeduplicateKernelsPass : impl::DeduplicateKernelsPassBase<DeduplicateKern
     for (auto kernel : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       if (!kernel->hasAttr("buddy.kernel"))
         continue;
+      orderConstants(kernel);
       auto [place, isNew] = unique.try_emplace(fingerprint(kernel), kernel);
       if (isNew)
         continue;

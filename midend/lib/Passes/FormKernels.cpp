@@ -87,6 +87,7 @@ private:
                                   builder.getFunctionType(types, group.root()->getResultTypes()));
     kernel.setPrivate();
     kernel->setAttr("buddy.kernel", builder.getUnitAttr());
+    kernel.setNoInline(true);
     Block *entry = kernel.addEntryBlock();
     builder.setInsertionPointToStart(entry);
     IRMapping mapping;
@@ -155,7 +156,7 @@ struct FormKernelsPass : impl::FormKernelsPassBase<FormKernelsPass> {
   void runOnOperation() override {
     unsigned number = 0;
     for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
-      if (!function.isPublic() || function.isExternal())
+      if (function.isExternal() || function->hasAttr("buddy.kernel"))
         continue;
       materializeSlices(function);
       KernelGroups groups(function.front());

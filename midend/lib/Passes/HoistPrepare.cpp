@@ -43,15 +43,22 @@ bool isCompact(Operation *op) {
   return out && out.hasStaticShape() && out.getNumElements() <= 2 * in + 1024;
 }
 
-/// The values of an entry that depend on parameters alone.
+/// What `value` is computed with inside of its function, in order.
+SetVector<Operation *> computationOf(Value value) {
+  SetVector<Operation *> slice;
+  BackwardSliceOptions options;
+  options.inclusive = true;
+  options.omitUsesFromAbove = false;
+  (void)getBackwardSlice(value, &slice, options);
+  return topologicalSort(slice);
+}
+
+/// The values of a function that depend on parameters alone, `arguments` among them.
 struct Weights {
   DenseSet<Value> derived;
 
-  explicit Weights(func::FuncOp function) {
-    for (BlockArgument argument : function.getArguments())
-      if (auto kind = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "buddy.kind"))
-        if (kind == "parameter")
-          derived.insert(argument);
+  Weights(func::FuncOp function, ArrayRef<BlockArgument> arguments)
+      : derived(arguments.begin(), arguments.end()) {
     for (Operation &op : function.front().without_terminator())
       if (dependsOnWeightsAlone(op))
         derived.insert(op.result_begin(), op.result_end());
@@ -95,15 +102,9 @@ public:
   void add(func::FuncOp from, Value value) {
     if (!function)
       create();
-    SetVector<Operation *> slice;
-    BackwardSliceOptions options;
-    options.inclusive = true;
-    options.omitUsesFromAbove = false;
-    (void)getBackwardSlice(value, &slice, options);
-    slice = topologicalSort(slice);
     IRMapping mapping;
     OpBuilder builder(function.front().getTerminator());
-    for (Operation *op : slice) {
+    for (Operation *op : computationOf(value)) {
       for (Value operand : inputsOf(op))
         if (auto argument = dyn_cast<BlockArgument>(operand))
           mapping.map(argument, parameter(from, argument));
@@ -165,19 +166,100 @@ private:
   DenseMap<StringAttr, unsigned> parameters;
 };
 
+/// The functions that entries reach, with what is called where.
+class CallTree {
+public:
+  explicit CallTree(ModuleOp module) {
+    SymbolTable symbols(module);
+    for (auto function : module.getOps<func::FuncOp>())
+      if (function.isPublic() && !function.isExternal())
+        visit(function, symbols);
+  }
+
+  /// Callees before their callers.
+  ArrayRef<func::FuncOp> functions() const { return order.getArrayRef(); }
+
+  ArrayRef<func::CallOp> callsOf(func::FuncOp function) const {
+    auto found = calls.find(function);
+    return found == calls.end() ? ArrayRef<func::CallOp>() : found->second;
+  }
+
+  /// The arguments that are weights: parameters of an entry, and what is one at every call.
+  DenseMap<Operation *, SmallVector<BlockArgument>> weights() const {
+    DenseMap<Operation *, SmallVector<BlockArgument>> arguments;
+    DenseSet<Value> derived;
+    for (func::FuncOp function : llvm::reverse(order)) {
+      SmallVector<BlockArgument> &found = arguments[function];
+      for (BlockArgument argument : function.getArguments())
+        if (isWeight(function, argument.getArgNumber(), derived))
+          found.push_back(argument);
+      derived.insert_range(Weights(function, found).derived);
+    }
+    return arguments;
+  }
+
+private:
+  void visit(func::FuncOp function, SymbolTable &symbols) {
+    for (auto call : function.front().getOps<func::CallOp>()) {
+      auto callee = symbols.lookup<func::FuncOp>(call.getCallee());
+      if (callee.isExternal())
+        continue;
+      calls[callee].push_back(call);
+      if (!order.contains(callee))
+        visit(callee, symbols);
+    }
+    order.insert(function);
+  }
+
+  bool isWeight(func::FuncOp function, unsigned number, const DenseSet<Value> &derived) const {
+    if (function.isPublic()) {
+      auto kind = function.getArgAttrOfType<StringAttr>(number, "buddy.kind");
+      return kind && kind == "parameter";
+    }
+    return llvm::all_of(callsOf(function), [&](func::CallOp call) {
+      return derived.contains(call.getOperand(number));
+    });
+  }
+
+  SetVector<func::FuncOp> order;
+  DenseMap<func::FuncOp, SmallVector<func::CallOp>> calls;
+};
+
+/// Computes `value` where `function` is called, and passes it.
+void liftToCallers(func::FuncOp function, Value value, ArrayRef<func::CallOp> calls) {
+  SetVector<Operation *> computation = computationOf(value);
+  unsigned number = function.getNumArguments();
+  (void)function.insertArgument(number, value.getType(), {}, value.getLoc());
+  for (func::CallOp call : calls) {
+    IRMapping mapping;
+    mapping.map(function.getArguments().take_front(number), call.getOperands());
+    OpBuilder builder(call);
+    for (Operation *op : computation)
+      builder.clone(*op, mapping);
+    call->insertOperands(number, mapping.lookup(value));
+  }
+  value.replaceAllUsesWith(function.getArgument(number));
+}
+
 struct HoistPreparePass : impl::HoistPreparePassBase<HoistPreparePass> {
   using Base::Base;
 
   void runOnOperation() override {
     Prepare prepare(getOperation());
+    CallTree tree(getOperation());
+    auto weights = tree.weights();
     SmallVector<std::pair<func::FuncOp, Value>> hoisted;
-    for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
-      if (!function.isPublic() || function.isExternal())
-        continue;
-      Weights weights(function);
+    for (func::FuncOp function : tree.functions()) {
+      Weights known(function, weights[function]);
+      SmallVector<Value> found;
       for (Operation &op : function.front().without_terminator())
-        if (weights.isFrontier(op))
-          hoisted.emplace_back(function, op.getResult(0));
+        if (known.isFrontier(op))
+          found.push_back(op.getResult(0));
+      for (Value value : found)
+        if (function.isPublic())
+          hoisted.emplace_back(function, value);
+        else
+          liftToCallers(function, value, tree.callsOf(function));
     }
     if (hoisted.empty())
       return;

@@ -59,6 +59,8 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
 /// Entry points are straight lists of calls, reshapes and sizes; kernels are unique.
 static void reachKernels(OpPassManager &pm) {
   pm.addPass(createFormKernelsPass());
+  // A repeated layer was one function until here: all of the above has seen it once.
+  pm.addPass(createInlinerPass({}, [](OpPassManager &) {}));
   cleanUp(pm);
   pm.addPass(createDeduplicateKernelsPass());
   verify(pm, "kernels");
