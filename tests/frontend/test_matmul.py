@@ -22,6 +22,18 @@ def test_products(m, k, n):
     check(products, (m, k), (k, n), (n,))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("m", [1, 5, 13, 97])
+@pytest.mark.parametrize("n,k", [(33, 1), (130, 65), (64, 1030)])
+def test_products_of_activations(m, n, k, dtype):
+    def products(a, b, c):
+        return (a[0] @ b[0], a[0] @ c[0].t(), torch.bmm(a, b), torch.bmm(a, c.transpose(1, 2)))
+
+    # Sums of about 1, whatever their depth: the tolerances are those of one rounding or two.
+    shapes = ((2, m, k), (2, k, n), (2, n, k))
+    check(products, *((torch.randn(shape) / k**0.25).to(dtype) for shape in shapes))
+
+
 def test_empty_inner_dimension():
     check(lambda a, b: a @ b, (3, 0), (0, 4))
 

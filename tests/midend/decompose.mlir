@@ -43,3 +43,12 @@ func.func @convolution(%x: tensor<5x5x8xf32>, %w: tensor<1x72x32x1xf32>, %e: ten
       : (tensor<5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<3x3x32xf32>) -> tensor<3x3x32xf32>
   return %c : tensor<3x3x32xf32>
 }
+
+// CHECK-LABEL: func @unpacked
+// CHECK-NOT:   buddy.matmul
+// CHECK:       linalg.generic {{.*}} iterator_types = ["parallel", "parallel", "parallel", "reduction"]
+// CHECK-NOT:   buddy.matmul
+func.func @unpacked(%a: tensor<3x4x5xf32>, %b: tensor<3x6x5xf32>, %init: tensor<3x4x6xf32>) -> tensor<3x4x6xf32> {
+  %out = "buddy.matmul"(%a, %b, %init) {transposed} : (tensor<3x4x5xf32>, tensor<3x6x5xf32>, tensor<3x4x6xf32>) -> tensor<3x4x6xf32>
+  return %out : tensor<3x4x6xf32>
+}

@@ -55,3 +55,14 @@ func.func private @even(%x: tensor<128x64xf32>, %w: tensor<8x64x32x1xf32>, %e: t
   %m = "buddy.matmul"(%x, %w, %e) {buddy.tile_dims = array<i64: 0, 1>} : (tensor<128x64xf32>, tensor<8x64x32x1xf32>, tensor<128x256xf32>) -> tensor<128x256xf32>
   return %m : tensor<128x256xf32>
 }
+
+// -----
+
+// What lies as it is is cut by columns; each matrix of a batch has its own.
+// CHECK-LABEL: func private @unpacked
+// CHECK:       scf.forall (%[[B:.*]], %{{.*}}, %{{.*}}) = (0, 0, 0) to (3, 256, 128) step (1, 128, 64)
+// CHECK:         "buddy.matmul"{{.*}} <{transposed}> {{.*}}: (tensor<1x64x40xf32>, tensor<1x128x40xf32>, tensor<1x64x128xf32>)
+func.func private @unpacked(%x: tensor<3x128x40xf32>, %w: tensor<3x256x40xf32>, %e: tensor<3x128x256xf32>) -> tensor<3x128x256xf32> attributes {buddy.kernel} {
+  %m = "buddy.matmul"(%x, %w, %e) {transposed, buddy.tile_dims = array<i64: 0, 1, 2>} : (tensor<3x128x40xf32>, tensor<3x256x40xf32>, tensor<3x128x256xf32>) -> tensor<3x128x256xf32>
+  return %m : tensor<3x128x256xf32>
+}

@@ -91,3 +91,49 @@ func.func @convolution(%x: memref<7x11x8xf32>, %w: memref<1x72x32x1xf32>, %out: 
       : (memref<7x11x8xf32>, memref<1x72x32x1xf32>, memref<3x5x32xf32>) -> ()
   return
 }
+
+// -----
+
+// Rows enough for several register tiles: the columns of a panel are packed into a scratch that
+// all of them read, a part of the depth at a time; from the second on, sums start from the result.
+// CHECK-LABEL: func @unpacked
+// CHECK:       %[[S:.*]] = memref.alloca() {{.*}}: memref<1x512x32xf32>
+// CHECK-COUNT-2: vector.load %arg1
+// CHECK:       vector.store %{{.*}}, %[[S]]
+// CHECK-NOT:   vector.load %arg1
+// CHECK-NOT:   vector.load %arg2
+// CHECK:       vector.fma
+// CHECK:       scf.for
+// CHECK:       vector.store %{{.*}}, %[[S]]
+// CHECK:       vector.load %arg2
+// CHECK-NOT:   memref.alloc
+func.func @unpacked(%a: memref<48x2048xf32>, %b: memref<2048x64xf32>, %c: memref<48x64xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<48x2048xf32>, memref<2048x64xf32>, memref<48x64xf32>) -> ()
+  return
+}
+
+// -----
+
+// One row: the matrix is read once, where it lies, in runs of eight vectors.
+// CHECK-LABEL: func @unpacked_vector
+// CHECK-NOT:   memref.alloca
+// CHECK-COUNT-8: vector.load %arg1{{.*}} vector<16xf32>
+// CHECK-NOT:   vector.load %arg1
+func.func @unpacked_vector(%a: memref<1x64xf32>, %b: memref<64x128xf32>, %c: memref<1x128xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<1x64xf32>, memref<64x128xf32>, memref<1x128xf32>) -> ()
+  return
+}
+
+// -----
+
+// Pairs of bf16 are interleaved on the way; of [N,K] they are neighbours, and words are transposed.
+// CHECK-LABEL: func @unpacked_pairs
+// CHECK:       vector.interleave
+// CHECK:       dpbf16ps
+// CHECK:       vector.shuffle {{.*}} vector<16xi32>, vector<16xi32>
+// CHECK:       dpbf16ps
+func.func @unpacked_pairs(%a: memref<3x48x64xbf16>, %b: memref<3x64x32xbf16>, %t: memref<3x32x64xbf16>, %c: memref<3x48x32xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<3x48x64xbf16>, memref<3x64x32xbf16>, memref<3x48x32xf32>) -> ()
+  "buddy.matmul"(%a, %t, %c) {transposed} : (memref<3x48x64xbf16>, memref<3x32x64xbf16>, memref<3x48x32xf32>) -> ()
+  return
+}

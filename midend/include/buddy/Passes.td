@@ -144,7 +144,7 @@ def PackMatmulPass : Pass<"buddy-pack-matmul"> {
     reads a transposed weight as it lies in memory. buddy-hoist-prepare moves packs of weights.
     2-D convolutions become `buddy.conv_2d` between transpositions to channels last and back,
     depthwise ones reductions over windows.
-    Does not touch: batched and integer matmuls, convolutions of groups of several channels.
+    Does not touch: batched matmuls (buddy-unpack-matmul) and integer ones, convolutions of groups of several channels.
   }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
                         "Bits of a vector register; a panel is two registers of f32 wide.">,
@@ -243,6 +243,17 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::affine::AffineDialect",
                            "::mlir::bufferization::BufferizationDialect",
                            "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def UnpackMatmulPass : Pass<"buddy-unpack-matmul", "::mlir::func::FuncOp"> {
+  let summary = "Let products of two activations read both as they lie.";
+  let description = [{
+    Needs: buddy-hoist-prepare to have moved the packs of weights.
+    Leaves: `buddy.matmul` with a right-hand side `[K,N]` or, transposed, `[N,K]` in place of the
+    other packs, which would be a copy in memory at each call; batched matmuls likewise.
+    Does not touch: products into a narrow type whose depth is long or unknown; integers.
+  }];
+  let dependentDialects = ["::buddy::BuddyDialect"];
 }
 
 def VectorizeAttentionPass : Pass<"buddy-vectorize-attention", "::mlir::ModuleOp"> {

@@ -74,12 +74,27 @@ LogicalResult AttentionOp::verify() {
 
 LogicalResult MatmulOp::verify() {
   ShapedType lhs = shaped(getLhs()), rhs = shaped(getRhs()), out = shaped(getInit());
-  if (lhs.getRank() != 2 || rhs.getRank() != 4 || out.getRank() != 2)
-    return emitOpError("takes lhs [M,K], rhs [N/nr,K/kr,nr,kr] and init [M,N]");
-  if (ShapedType::isDynamicShape(rhs.getShape().drop_front(2)))
+  int64_t rank = out.getRank();
+  bool ranksFit = isPacked() ? rank == 2 : rhs.getRank() == rank && (rank == 2 || rank == 3);
+  if (!ranksFit || lhs.getRank() != rank)
+    return emitOpError("takes lhs [M,K], rhs [N/nr,K/kr,nr,kr] or [K,N], and init [M,N]; without "
+                       "panels all may have a batch dimension");
+  if (isPacked() && ShapedType::isDynamicShape(rhs.getShape().drop_front(2)))
     return emitOpError("takes a static panel shape");
-  if (disagree(lhs.getDimSize(0), out.getDimSize(0)))
+  if (isPacked() && getTransposed())
+    return emitOpError("cannot transpose panels");
+  if (disagree(lhs.getDimSize(rank - 2), out.getDimSize(rank - 2)))
     return emitOpError("lhs and init differ in M");
+  if (isPacked())
+    return success();
+  int64_t n = columnDimension(), k = 2 * rank - 3 - n;
+  if (disagree(rhs.getDimSize(n), out.getDimSize(rank - 1)))
+    return emitOpError("rhs and init differ in N");
+  if (disagree(rhs.getDimSize(k), lhs.getDimSize(rank - 1)))
+    return emitOpError("lhs and rhs differ in K");
+  if (rank == 3 && (disagree(lhs.getDimSize(0), out.getDimSize(0)) ||
+                    disagree(rhs.getDimSize(0), out.getDimSize(0))))
+    return emitOpError("operands differ in their batch");
   return success();
 }
 

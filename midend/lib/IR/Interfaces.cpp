@@ -64,11 +64,32 @@ Value slicePanels(OpBuilder &b, Value rhs, OpFoldResult offset, OpFoldResult siz
   return slice(b, rhs, from, extent);
 }
 
-/// What the loops of `op` from `offsets` on read, but for the panels and the init.
+/// The part of the right-hand side that the loops of `op` from `offsets` on read.
+Value sliceColumns(OpBuilder &b, buddy::MatmulOp op, ArrayRef<OpFoldResult> offsets,
+                   ArrayRef<OpFoldResult> sizes) {
+  if (op.isPacked())
+    return slicePanels(b, op.getRhs(), offsets.back(), sizes.back());
+  SmallVector<OpFoldResult> from(offsets), extent(sizes);
+  int64_t columns = op.columnDimension(), depth = 2 * from.size() - 3 - columns;
+  from[columns] = offsets.back();
+  extent[columns] = sizes.back();
+  from[depth] = b.getIndexAttr(0);
+  extent[depth] = tensor::getMixedSize(b, op.getLoc(), op.getRhs(), depth);
+  return slice(b, op.getRhs(), from, extent);
+}
+
+Value sliceColumns(OpBuilder &b, buddy::Conv2DOp op, ArrayRef<OpFoldResult> offsets,
+                   ArrayRef<OpFoldResult> sizes) {
+  return slicePanels(b, op.getRhs(), offsets.back(), sizes.back());
+}
+
+/// What they read of the left-hand side.
 Value sliceRows(OpBuilder &b, buddy::MatmulOp op, ArrayRef<OpFoldResult> offsets,
                 ArrayRef<OpFoldResult> sizes) {
-  OpFoldResult depth = tensor::getMixedSize(b, op.getLoc(), op.getLhs(), 1);
-  return slice(b, op.getLhs(), {offsets[0], b.getIndexAttr(0)}, {sizes[0], depth});
+  SmallVector<OpFoldResult> from(offsets), extent(sizes);
+  from.back() = b.getIndexAttr(0);
+  extent.back() = tensor::getMixedSizes(b, op.getLoc(), op.getLhs()).back();
+  return slice(b, op.getLhs(), from, extent);
 }
 
 Value sliceRows(OpBuilder &b, buddy::Conv2DOp op, ArrayRef<OpFoldResult> offsets,
@@ -109,7 +130,7 @@ struct ProductTiling : TilingInterface::ExternalModel<ProductTiling<Op>, Op> {
                                                  ArrayRef<OpFoldResult> sizes) const {
     auto product = cast<Op>(op);
     Value rows = sliceRows(b, product, offsets, sizes);
-    Value panels = slicePanels(b, product.getRhs(), offsets.back(), sizes.back());
+    Value panels = sliceColumns(b, product, offsets, sizes);
     Value init = slice(b, product.getInit(), offsets, sizes);
     Operation *tiled = clone(b, op, init.getType(), ValueRange{rows, panels, init});
     return TilingResult{{tiled},

@@ -71,21 +71,34 @@ struct DecomposeMatmul : OpRewritePattern<MatmulOp> {
     if (op.getResult().empty())
       return rewriter.notifyMatchFailure(op, "operands are memrefs: decompose before bufferizing");
     LoopBuilder b(op.getLoc(), rewriter);
-    ArrayRef<int64_t> panel = cast<ShapedType>(op.getRhs().getType()).getShape().take_back(2);
-    AffineExpr m, n, k;
-    bindDims(op.getContext(), m, n, k);
-    auto map = [&](ArrayRef<AffineExpr> exprs) {
-      return AffineMap::get(3, 0, exprs, op.getContext());
-    };
     Type type = sumTypeOf(op.getLhs());
     Value zeros = filled(b, tensor::getMixedSizes(b, op.getLoc(), op.getInit()), type, 0.0);
+    int64_t parallel = cast<ShapedType>(op.getInit().getType()).getRank();
     Value sums = generic(
-        b, {op.getLhs(), op.getRhs()}, zeros,
-        {map({m, k}), map({n.floorDiv(panel[0]), k.floorDiv(panel[1]), n % panel[0], k % panel[1]}),
-         map({m, n})},
-        2, [&](LoopBuilder &b, ValueRange arguments) { return multiplyAdd(b, arguments, type); });
+        b, {op.getLhs(), op.getRhs()}, zeros, mapsOf(op), parallel,
+        [&](LoopBuilder &b, ValueRange arguments) { return multiplyAdd(b, arguments, type); });
     rewriter.replaceOp(op, stored(b, sums, op.getInit()));
     return success();
+  }
+
+  /// Of lhs, rhs and result, over [batch,] m, n, k.
+  static SmallVector<AffineMap> mapsOf(MatmulOp op) {
+    bool batched = cast<ShapedType>(op.getInit().getType()).getRank() == 3;
+    auto map = [&](ArrayRef<AffineExpr> exprs) {
+      SmallVector<AffineExpr> all(exprs);
+      if (batched)
+        all.insert(all.begin(), getAffineDimExpr(0, op.getContext()));
+      return AffineMap::get(3 + batched, 0, all, op.getContext());
+    };
+    AffineExpr m = getAffineDimExpr(batched, op.getContext());
+    AffineExpr n = getAffineDimExpr(batched + 1, op.getContext());
+    AffineExpr k = getAffineDimExpr(batched + 2, op.getContext());
+    AffineMap rhs = op.getTransposed() ? map({n, k}) : map({k, n});
+    if (op.isPacked()) {
+      ArrayRef<int64_t> panel = cast<ShapedType>(op.getRhs().getType()).getShape().take_back(2);
+      rhs = map({n.floorDiv(panel[0]), k.floorDiv(panel[1]), n % panel[0], k % panel[1]});
+    }
+    return {map({m, k}), rhs, map({m, n})};
   }
 };
 

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 
@@ -13,4 +14,10 @@ Value buddy::transposed(OpBuilder &b, Location loc, Value value, ArrayRef<int64_
   auto element = cast<ShapedType>(value.getType()).getElementType();
   Value empty = tensor::EmptyOp::create(b, loc, applyPermutation(sizes, order), element);
   return linalg::TransposeOp::create(b, loc, value, empty, order)->getResult(0);
+}
+
+bool buddy::isZeroFill(Value value) {
+  auto fill = value.getDefiningOp<linalg::FillOp>();
+  return fill && (matchPattern(fill.getInputs()[0], m_AnyZeroFloat()) ||
+                  matchPattern(fill.getInputs()[0], m_PosZeroFloat()));
 }

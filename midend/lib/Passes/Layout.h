@@ -11,6 +11,9 @@ namespace buddy {
 mlir::Value transposed(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value,
                        llvm::ArrayRef<int64_t> order);
 
+/// Whether the tensor is all zeros: a product's init that it may overwrite.
+bool isZeroFill(mlir::Value value);
+
 } // namespace buddy
 
 #endif // BUDDY_LIB_PASSES_LAYOUT_H

@@ -8,7 +8,6 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
-#include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
@@ -17,12 +16,6 @@ namespace buddy {
 #define GEN_PASS_DEF_PACKMATMULPASS
 #include "buddy/Passes.h.inc"
 namespace {
-
-bool isZeroFill(Value value) {
-  auto fill = value.getDefiningOp<linalg::FillOp>();
-  return fill && (matchPattern(fill.getInputs()[0], m_AnyZeroFloat()) ||
-                  matchPattern(fill.getInputs()[0], m_PosZeroFloat()));
-}
 
 /// A matrix as it lies in memory, and whether it is to be read transposed.
 struct Operand {
@@ -71,7 +64,8 @@ struct PackMatmul : OpRewritePattern<linalg::MatmulOp> {
     Value packed =
         packRhs(rewriter, op.getLoc(), lookThroughTranspose(rhs), 2 * options.vectorBits / 32, kr);
     Value empty = init.getDefiningOp<linalg::FillOp>().getOutputs()[0];
-    rewriter.replaceOpWithNewOp<MatmulOp>(op, op.getResultTypes(), lhs, packed, empty);
+    rewriter.replaceOpWithNewOp<MatmulOp>(op, op.getResultTypes(), lhs, packed, empty,
+                                          /*transposed=*/false);
     return success();
   }
 

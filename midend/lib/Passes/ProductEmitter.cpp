@@ -15,24 +15,36 @@ using Values = LoopBuilder::Values;
 /// Independent sums that keep the multiply-add units busy over their latency.
 constexpr int64_t sumsInFlight = 8;
 
-ProductTiling::ProductTiling(Type lhs, MemRefType rhs, int64_t vectorBits, int64_t rows,
-                             bool hasDot)
-    : rows(rows) {
-  ArrayRef<int64_t> shape = rhs.getShape();
-  Type element = rhs.getElementType();
-  Builder b(rhs.getContext());
-  sum = lhs.isF64() || element.isF64() ? FloatType(b.getF64Type()) : FloatType(b.getF32Type());
-  kr = shape[3];
-  lanes = vectorBits / sum.getWidth();
-  while (shape[2] % lanes != 0)
-    lanes /= 2;
-  vectors = shape[2] / lanes;
-  // Sums take three quarters of the registers; the rest holds the operands of a step.
-  int64_t registers = vectorBits >= 512 ? 32 : 16;
+/// Sums take three quarters of the registers; the rest holds the operands of a step.
+static int64_t registersForSums(int64_t vectorBits) { return vectorBits >= 512 ? 24 : 12; }
+
+ProductTiling::ProductTiling(Type lhs, MemRefType panels, Machine machine)
+    : rows(machine.rows), kr(panels.getDimSize(3)) {
+  setLanes(lhs, panels.getElementType(), panels.getDimSize(2), machine);
   if (rows == 0)
-    this->rows = std::max<int64_t>(1, registers * 3 / 4 / vectors);
+    rows = std::max<int64_t>(1, registersForSums(machine.vectorBits) / vectors);
+}
+
+ProductTiling::ProductTiling(Type lhs, Type rhs, std::optional<int64_t> knownRows, Machine machine)
+    : rows(machine.rows) {
+  int64_t sums = registersForSums(machine.vectorBits), widest = 8;
+  bool few = knownRows && *knownRows <= sums / 2;
+  int64_t across = few ? llvm::bit_floor<uint64_t>(sums / std::max<int64_t>(*knownRows, 1)) : 2;
+  kr = machine.hasDot && !few && lhs.isBF16() && rhs.isBF16() ? 2 : 1;
+  setLanes(lhs, rhs, std::min(across, widest) * machine.vectorBits / 32, machine);
+  if (rows == 0)
+    rows = std::max<int64_t>(1, sums / vectors);
+}
+
+void ProductTiling::setLanes(Type lhs, Type rhs, int64_t width, Machine machine) {
+  Builder b(lhs.getContext());
+  sum = lhs.isF64() || rhs.isF64() ? FloatType(b.getF64Type()) : FloatType(b.getF32Type());
+  lanes = machine.vectorBits / sum.getWidth();
+  while (width % lanes != 0)
+    lanes /= 2;
+  vectors = width / lanes;
   bool isDotWidth = llvm::is_contained({128, 256, 512}, lanes * 32);
-  dot = hasDot && isDotWidth && kr == 2 && lhs.isBF16() && element.isBF16();
+  dot = machine.hasDot && isDotWidth && kr == 2 && lhs.isBF16() && rhs.isBF16();
 }
 
 StringRef buddy::refuseProduct(Value lhs, Value rhs, Value out) {
@@ -44,28 +56,44 @@ StringRef buddy::refuseProduct(Value lhs, Value rhs, Value out) {
   }
   if (!hasUnitInnerStride(lhs) || !hasUnitInnerStride(out))
     return "rows of lhs and init must be contiguous";
-  auto panels = cast<MemRefType>(rhs.getType());
-  if (!panels.areTrailingDimsContiguous(2))
+  auto type = cast<MemRefType>(rhs.getType());
+  if (type.getRank() < 4)
+    return hasUnitInnerStride(rhs) ? "" : "rows of rhs must be contiguous";
+  if (!type.areTrailingDimsContiguous(2))
     return "the panels of rhs must be contiguous";
-  int64_t kr = panels.getDimSize(3);
-  if (kr != 1 && !(kr == 2 && panels.getElementType().isBF16()))
+  int64_t kr = type.getDimSize(3);
+  if (kr != 1 && !(kr == 2 && type.getElementType().isBF16()))
     return "panels are packed by single depths, or bf16 by pairs";
   return "";
 }
 
-ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, Value rhs, Value out,
+ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, Value panels, Value out,
                                ProductTiling tiling)
     : b(b), tiling(tiling), lhs(lhs), out(out), lhsElement(getElementTypeOrSelf(lhs)),
-      rhsElement(getElementTypeOrSelf(rhs)), sumType(VectorType::get(tiling.lanes, tiling.sum)) {
+      rhsElement(getElementTypeOrSelf(panels)), sumType(VectorType::get(tiling.lanes, tiling.sum)) {
   // [N/nr, K/kr, nr, kr] seen as [N/nr, K/kr, nr * kr]: one row is one step.
   SmallVector<ReassociationIndices> steps{{0}, {1}, {2, 3}};
-  this->rhs = memref::CollapseShapeOp::create(b, rhs, steps);
+  this->panels = memref::CollapseShapeOp::create(b, panels, steps);
+}
+
+ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs, Value out,
+                               int64_t depth, ProductTiling tiling)
+    : b(b), tiling(tiling), lhs(lhs), out(out), source(rhs), lhsElement(getElementTypeOrSelf(lhs)),
+      rhsElement(getElementTypeOrSelf(rhs.matrix)),
+      sumType(VectorType::get(tiling.lanes, tiling.sum)) {
+  if (depth == 0)
+    return;
+  // Whole squares of a transposed matrix are stored: there is room for the last one.
+  int64_t steps = llvm::alignTo(llvm::divideCeil(depth, tiling.kr), tiling.lanes);
+  auto type = MemRefType::get({1, steps, tiling.width() * tiling.kr}, rhsElement);
+  panels = memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
 }
 
 void ProductEmitter::forEachPanel(Value columnCount, function_ref<void()> body) {
   std::optional<int64_t> known = constantOf(columnCount);
-  int64_t width = tiling.lanes * tiling.vectors;
-  b.loop(b.index(0), b.dim(rhs, 0), 1, [&](Value n) {
+  int64_t width = tiling.width();
+  Value count = b.div(b.add(columnCount, width - 1), width);
+  b.loop(b.index(0), count, 1, [&](Value n) {
     panel = n;
     columns.clear();
     masks.clear();
@@ -78,6 +106,83 @@ void ProductEmitter::forEachPanel(Value columnCount, function_ref<void()> body) 
     }
     body();
   });
+}
+
+void ProductEmitter::packPanel(Value from, Value depth) {
+  return source.transposed ? packTransposed(from, depth) : packRows(from, depth);
+}
+
+/// Vectors along the columns; of two rows the elements alternate.
+void ProductEmitter::packRows(Value from, Value depth) {
+  auto type = VectorType::get(tiling.lanes, rhsElement);
+  auto loadRow = [&](Value k, int64_t j) {
+    Values indices(batch);
+    indices.append({b.add(from, k), columns[j]});
+    return b.load(type, source.matrix, indices, masks[j]);
+  };
+  b.loop(b.index(0), b.div(depth, tiling.kr), 1, [&](Value step) {
+    Value k = b.mul(step, tiling.kr);
+    for (int64_t j = 0; j < tiling.vectors; ++j) {
+      Value row = loadRow(k, j);
+      if (tiling.kr == 2)
+        row = vector::InterleaveOp::create(b, row, loadRow(b.add(k, 1), j));
+      storeStep(step, j, row);
+    }
+  });
+  if (tiling.kr == 1)
+    return;
+  Value whole = b.roundDown(depth, 2);
+  Value odd = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ne, whole, depth);
+  b.when(odd, [&] {
+    for (int64_t j = 0; j < tiling.vectors; ++j)
+      storeStep(b.div(depth, 2), j,
+                vector::InterleaveOp::create(b, loadRow(whole, j), b.zero(type)));
+  });
+}
+
+/// Squares of words, an element or a pair of them, transposed in registers.
+void ProductEmitter::packTransposed(Value from, Value depth) {
+  auto type = VectorType::get(tiling.lanes * tiling.kr, rhsElement);
+  auto words = VectorType::get(tiling.lanes,
+                               b.getIntegerType(rhsElement.getIntOrFloatBitWidth() * tiling.kr));
+  Value zero = b.index(0);
+  b.loop(zero, depth, tiling.lanes * tiling.kr, [&](Value k) {
+    Value left = b.sub(depth, k), step = b.div(k, tiling.kr);
+    for (int64_t j = 0; j < tiling.vectors; ++j) {
+      Values rows;
+      for (int64_t i = 0; i < tiling.lanes; ++i) {
+        Values indices(batch);
+        indices.append({b.add(columns[j], i), b.add(from, k)});
+        Value some = left;
+        if (masks[j]) {
+          Value exists = vector::ExtractOp::create(b, masks[j], ArrayRef<int64_t>{i});
+          some = arith::SelectOp::create(b, exists, left, zero);
+        }
+        Value row = b.load(type, source.matrix, indices, b.firstLanes(some, type.getDimSize(0)));
+        rows.push_back(vector::BitCastOp::create(b, words, row));
+      }
+      b.transpose(rows);
+      for (int64_t i = 0; i < tiling.lanes; ++i)
+        storeStep(b.add(step, i), j, vector::BitCastOp::create(b, type, rows[i]));
+    }
+  });
+}
+
+/// One vector of a step of the scratch.
+void ProductEmitter::storeStep(Value step, int64_t vector, Value value) {
+  b.store(value, panels, {b.index(0), step, b.index(vector * tiling.kr * tiling.lanes)});
+}
+
+/// One vector of rhs[panel, step]: from all panels, from the scratch, or from where it lies.
+Value ProductEmitter::loadStep(Value step, int64_t vector) {
+  auto type = VectorType::get(tiling.kr * tiling.lanes, rhsElement);
+  if (panels) {
+    Value place = source.matrix ? b.index(0) : panel;
+    return b.load(type, panels, {place, packedStep(step), b.index(vector * type.getDimSize(0))});
+  }
+  Values indices(batch);
+  indices.append({step, columns[vector]});
+  return b.load(type, source.matrix, indices, masks[vector]);
 }
 
 /// Rows of the tiles that cover `rows` rows evenly: 13 rows go as 7 + 6, not 12 + 1.
@@ -117,6 +222,11 @@ Values ProductEmitter::accumulate(Value row, int64_t count) {
   int64_t perStep = count * tiling.vectors;
   int64_t unroll = std::max<int64_t>(1, sumsInFlight / perStep);
   Values sums(perStep * unroll, b.zero(sumType));
+  if (rows->adds)
+    for (int64_t i = 0; i < perStep; ++i)
+      sums[i] = b.load(sumType, out,
+                       rows->outAt(b.add(row, i / tiling.vectors), columns[i % tiling.vectors]),
+                       masks[i % tiling.vectors]);
   sums = b.loop(b.index(0), b.index(rows->runs), 1, sums, [&](Value iv, ValueRange carried) {
     return accumulateRun(row, count, iv, Values(carried));
   });
@@ -179,12 +289,10 @@ Value ProductEmitter::loadPair(Value row, Value step, bool half) {
 }
 
 Values ProductEmitter::addDot(Value row, int64_t count, Value step, ValueRange sums, bool half) {
-  auto stepType = VectorType::get(2 * tiling.lanes, rhsElement);
   auto name = b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps." + Twine(tiling.lanes * 32));
   Values columnPairs, next;
   for (int64_t j = 0; j < tiling.vectors; ++j)
-    columnPairs.push_back(
-        b.load(stepType, rhs, {panel, packedStep(step), b.index(j * 2 * tiling.lanes)}));
+    columnPairs.push_back(loadStep(step, j));
   for (int64_t i = 0; i < count; ++i) {
     Value pair = loadPair(b.add(row, i), step, half);
     for (Value columnPair : columnPairs) {
@@ -199,9 +307,7 @@ Values ProductEmitter::addDot(Value row, int64_t count, Value step, ValueRange s
 SmallVector<Values> ProductEmitter::loadPanelStep(Value step) {
   SmallVector<Values> result(tiling.kr);
   for (int64_t j = 0; j < tiling.vectors; ++j) {
-    auto type = VectorType::get(tiling.kr * tiling.lanes, rhsElement);
-    Value loaded =
-        b.load(type, rhs, {panel, packedStep(step), b.index(j * tiling.kr * tiling.lanes)});
+    Value loaded = loadStep(step, j);
     if (tiling.kr == 1) {
       result[0].push_back(b.convert(loaded, tiling.sum));
       continue;

@@ -11,6 +11,9 @@
 //
 // The packed right-hand side is read in exactly the order of its memory. A row of the
 // left-hand side is one run of elements, or several of the same length.
+//
+// A right-hand side that lies as it is is packed panel by panel into a scratch that stays in
+// the cache, or, where one register tile covers all rows, read where it lies.
 
 #ifndef BUDDY_LIB_PASSES_PRODUCTEMITTER_H
 #define BUDDY_LIB_PASSES_PRODUCTEMITTER_H
@@ -28,9 +31,27 @@ struct ProductTiling {
   bool dot;            // the bf16 dot product adds both halves of a step at once
   mlir::FloatType sum; // what products are added up in
 
-  /// For operands of these types; `rows` 0 fills three quarters of the registers.
-  ProductTiling(mlir::Type lhs, mlir::MemRefType rhs, int64_t vectorBits, int64_t rows,
-                bool hasDot);
+  /// What there is to fill. `rows` 0: sums take three quarters of the registers.
+  struct Machine {
+    int64_t vectorBits, rows;
+    bool hasDot;
+  };
+
+  /// For a left-hand side of this element type and these panels.
+  ProductTiling(mlir::Type lhs, mlir::MemRefType panels, Machine machine);
+  /// For an unpacked right-hand side. Few rows, if they are known to be, get wide panels.
+  ProductTiling(mlir::Type lhs, mlir::Type rhs, std::optional<int64_t> knownRows, Machine machine);
+
+  int64_t width() const { return lanes * vectors; }
+
+private:
+  void setLanes(mlir::Type lhs, mlir::Type rhs, int64_t width, Machine machine);
+};
+
+/// An unpacked right-hand side: `[..., K, N]`, or `[..., N, K]` if `transposed`.
+struct UnpackedRhs {
+  mlir::Value matrix;
+  bool transposed;
 };
 
 /// Why no product can be emitted for these memrefs; empty if one can.
@@ -46,20 +67,34 @@ public:
     Value count;
     int64_t runs; // of which a row consists
     Value depth;  // elements of one run
+    bool adds;    // to what stands in out
     /// The indices of element k of a run of a row, in lhs.
     llvm::function_ref<Values(Value row, Value run, Value k)> lhsAt;
     /// The indices of a row's column, in out.
     llvm::function_ref<Values(Value row, Value column)> outAt;
   };
 
-  ProductEmitter(LoopBuilder &b, Value lhs, Value rhs, Value out, ProductTiling tiling);
+  /// With packed panels.
+  ProductEmitter(LoopBuilder &b, Value lhs, Value panels, Value out, ProductTiling tiling);
+  /// With an unpacked right-hand side, from which at most `depth` elements are packed at once;
+  /// 0 reads it where it lies.
+  ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs, Value out, int64_t depth,
+                 ProductTiling tiling);
 
   /// Calls `body` within a loop over the panels of the `columns` columns.
   void forEachPanel(Value columns, llvm::function_ref<void()> body);
+  /// Which matrix of its batch an unpacked right-hand side is, for what follows.
+  void startMatrix(Values indices) { batch = indices; }
+  /// Packs `depth` elements, from `from` on, of the columns at hand.
+  void packPanel(Value from, Value depth);
   /// The product of `rows` and the panel at hand.
   void emitRows(const Rows &rows);
 
 private:
+  void packRows(Value from, Value depth);
+  void packTransposed(Value from, Value depth);
+  void storeStep(Value step, int64_t vector, Value value);
+  Value loadStep(Value step, int64_t vector);
   void emitBlock(Value row, int64_t count);
   Values accumulate(Value row, int64_t count);
   Values accumulateRun(Value row, int64_t count, Value run, Values sums);
@@ -73,12 +108,14 @@ private:
 
   LoopBuilder &b;
   ProductTiling tiling;
-  Value lhs, rhs, out;
+  Value lhs, out;
+  Value panels; // [panel, step, nr * kr]: all of them, or the scratch that holds one
+  UnpackedRhs source = {};
   mlir::Type lhsElement, rhsElement;
   mlir::VectorType sumType;
   // Of what is being emitted.
   Value panel, run;
-  Values columns, masks;
+  Values batch, columns, masks;
   const Rows *rows = nullptr;
 };
 

@@ -47,22 +47,51 @@ int64_t tileRows(int64_t rows) {
 }
 
 /// Columns: enough panels that every thread gets several tiles, and that stay in half of L2.
-int64_t tileColumns(ShapedType rhs, int64_t l2Bytes) {
-  int64_t width = rhs.getDimSize(2);
-  int64_t panels = rhs.isDynamicDim(0) ? kTypicalExtent / width : rhs.getDimSize(0);
-  int64_t depth = rhs.isDynamicDim(1) ? kTypicalExtent : rhs.getDimSize(1) * rhs.getDimSize(3);
-  int64_t panelBytes = depth * width * rhs.getElementTypeBitWidth() / 8;
+int64_t tileColumns(int64_t panels, int64_t panelBytes, int64_t l2Bytes) {
   int64_t fitting = std::max<int64_t>(1, l2Bytes / 2 / panelBytes);
   int64_t sharing = std::max<int64_t>(1, panels / 16);
-  return width * std::min(fitting, sharing);
+  return std::min(fitting, sharing);
 }
 
+int64_t typicalIfDynamic(int64_t extent, int64_t unit = 1) {
+  return ShapedType::isDynamic(extent) ? llvm::divideCeil(kTypicalExtent, unit) : extent;
+}
+
+int64_t tileColumns(ShapedType rhs, int64_t l2Bytes) {
+  int64_t width = rhs.getDimSize(2);
+  int64_t depth = typicalIfDynamic(rhs.getDimSize(1), rhs.getDimSize(3)) * rhs.getDimSize(3);
+  int64_t panelBytes = depth * width * rhs.getElementTypeBitWidth() / 8;
+  return width * tileColumns(typicalIfDynamic(rhs.getDimSize(0), width), panelBytes, l2Bytes);
+}
+
+/// Columns of an unpacked right-hand side: a multiple of every panel's width up to this.
+constexpr int64_t kTileColumns = 128;
+
+int64_t tileUnpackedColumns(MatmulOp op, int64_t l2Bytes) {
+  int64_t columns = typicalIfDynamic(cast<ShapedType>(op.getInit().getType()).getShape().back());
+  int64_t depth = typicalIfDynamic(cast<ShapedType>(op.getLhs().getType()).getShape().back());
+  auto bits = cast<ShapedType>(op.getRhs().getType()).getElementTypeBitWidth();
+  return kTileColumns * tileColumns(llvm::divideCeil(columns, kTileColumns),
+                                    std::max<int64_t>(1, depth * kTileColumns * bits / 8), l2Bytes);
+}
+
+/// How a product is cut: sizes of the tiles, and the loops over them, the outermost first.
+struct ProductTiles {
+  SmallVector<int64_t> sizes, order;
+};
+
 /// Tiles of the product that the kernel computes, if it computes one.
-SmallVector<int64_t> productTiles(func::FuncOp kernel, int64_t l2Bytes) {
-  SmallVector<int64_t> tiles;
+ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes) {
+  ProductTiles result;
+  SmallVector<int64_t> &tiles = result.sizes;
+  int64_t batches = 0; // which have a right-hand side each
   kernel.walk([&](MatmulOp op) {
-    int64_t rows = cast<ShapedType>(op.getInit().getType()).getDimSize(0);
-    tiles = {tileRows(rows), tileColumns(cast<ShapedType>(op.getRhs().getType()), l2Bytes)};
+    auto out = cast<ShapedType>(op.getInit().getType());
+    batches = out.getRank() - 2;
+    tiles.assign(out.getRank(), 1);
+    tiles[out.getRank() - 2] = tileRows(out.getDimSize(out.getRank() - 2));
+    tiles.back() = op.isPacked() ? tileColumns(cast<ShapedType>(op.getRhs().getType()), l2Bytes)
+                                 : tileUnpackedColumns(op, l2Bytes);
   });
   kernel.walk([&](Conv2DOp op) {
     auto out = cast<ShapedType>(op.getInit().getType());
@@ -72,7 +101,11 @@ SmallVector<int64_t> productTiles(func::FuncOp kernel, int64_t l2Bytes) {
     tiles[y + 1] = 0;
     tiles[y + 2] = tileColumns(cast<ShapedType>(op.getRhs().getType()), l2Bytes);
   });
-  return tiles;
+  // Panels outermost: a thread goes through all rows with its own, whatever their number.
+  result.order = llvm::to_vector(llvm::seq<int64_t>(0, tiles.size()));
+  if (!tiles.empty())
+    std::rotate(result.order.begin() + batches, result.order.end() - 1, result.order.end());
+  return result;
 }
 
 /// Cuts `dims`, outermost first, so that a tile has about `budget` elements.
@@ -115,15 +148,10 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
     auto tileable = dyn_cast<TilingInterface>(root);
     if (!dims || dims.empty() || !tileable)
       return success();
-    SmallVector<int64_t> tiles = productTiles(kernel, l2Bytes), order;
-    if (tiles.empty()) {
-      tiles = rowTiles(root, dims.asArrayRef(), tileElements);
-    } else {
-      // Panels outermost: a thread goes through all rows with its own, whatever their number.
-      order = llvm::to_vector(llvm::seq<int64_t>(0, tiles.size()));
-      std::rotate(order.begin(), order.end() - 1, order.end());
-    }
-    if (failed(tileAndFuse(tileable, tiles, order, rewriter)))
+    ProductTiles tiles = productTiles(kernel, l2Bytes);
+    if (tiles.sizes.empty())
+      tiles.sizes = rowTiles(root, dims.asArrayRef(), tileElements);
+    if (failed(tileAndFuse(tileable, tiles.sizes, tiles.order, rewriter)))
       return root->emitOpError("cannot be tiled");
     return success();
   }

@@ -48,6 +48,7 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(createPropagateTransposesPass());
   cleanUp(pm);
   pm.addPass(createHoistPreparePass());
+  pm.addNestedPass<func::FuncOp>(createUnpackMatmulPass());
   pm.addNestedPass<func::FuncOp>(createLowerStructuralOpsPass());
   // Before unit extents are folded, so that a transposition of [1,9] becomes none at all.
   pm.addNestedPass<func::FuncOp>(createFuseElementwisePass());

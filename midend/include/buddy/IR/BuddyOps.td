@@ -67,7 +67,7 @@ def Buddy_Conv2DOp : Buddy_DestinationOp<"conv_2d"> {
 }
 
 def Buddy_MatmulOp : Buddy_DestinationOp<"matmul"> {
-  let summary = "Matrix product with a packed right-hand side.";
+  let summary = "Matrix product with a right-hand side that is packed, or that lies as it is.";
   let description = [{
     `out[m,n] = sum_k lhs[m,k] * rhs[n / nr, k / kr, n mod nr, k mod kr]`
 
@@ -75,10 +75,26 @@ def Buddy_MatmulOp : Buddy_DestinationOp<"matmul"> {
     the register tile consumes them, zero padded; kr is 1, or 2 for bf16 dot products),
     init and result `[M,N]`. The init is overwritten, not accumulated into: a bias is an
     epilogue. Accumulates in f32.
+
+    What is not a weight is not worth a packed copy in memory. Then rhs is `[K,N]`, or `[N,K]` if
+    `transposed`, and each tile packs what it needs. All three may have one leading batch
+    dimension: lhs `[B,M,K]`, rhs `[B,K,N]`, init and result `[B,M,N]`.
   }];
-  let arguments = (ins Buddy_Shaped:$lhs, Buddy_Shaped:$rhs, Buddy_Shaped:$init);
+  let arguments = (ins Buddy_Shaped:$lhs, Buddy_Shaped:$rhs, Buddy_Shaped:$init,
+                       UnitAttr:$transposed);
   let results = (outs Variadic<AnyRankedTensor>:$result);
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
+    bool isPacked() {
+      return ::llvm::cast<::mlir::ShapedType>(getRhs().getType()).getRank() == 4;
+    }
+    /// Which dimension of an unpacked rhs is N.
+    int64_t columnDimension() {
+      auto rank = ::llvm::cast<::mlir::ShapedType>(getRhs().getType()).getRank();
+      return getTransposed() ? rank - 2 : rank - 1;
+    }
+  }];
 }
 
 #endif

@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Layout.h"
+#include "buddy/IR/BuddyDialect.h"
+#include "buddy/Passes.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace buddy {
+#define GEN_PASS_DEF_UNPACKMATMULPASS
+#include "buddy/Passes.h.inc"
+namespace {
+
+/// Depth up to which a tile's panel fits its scratch, whatever its type.
+constexpr int64_t kMaxDepth = 4096;
+
+/// Whether tiles can pack the right-hand side themselves: sums of parts of a long depth wait in
+/// the result, for which it must be as wide as they are.
+bool canStayUnpacked(Value lhs, Value init) {
+  int64_t depth = cast<ShapedType>(lhs.getType()).getShape().back();
+  return getElementTypeOrSelf(init).isF32() ||
+         (!ShapedType::isDynamic(depth) && depth <= kMaxDepth);
+}
+
+/// A pack that is still here was not hoisted: its operand is an activation.
+struct UnpackRhs : OpRewritePattern<MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(MatmulOp op, PatternRewriter &rewriter) const override {
+    auto pack = op.getRhs().getDefiningOp<linalg::PackOp>();
+    if (!pack)
+      return rewriter.notifyMatchFailure(op, "rhs is not packed here");
+    if (!canStayUnpacked(op.getLhs(), op.getInit()))
+      return rewriter.notifyMatchFailure(op, "sums of a long depth are wider than the result");
+    bool transposed = pack.getInnerDimsPos() == ArrayRef<int64_t>{0, 1};
+    rewriter.replaceOpWithNewOp<MatmulOp>(op, op.getResultTypes(), op.getLhs(), pack.getSource(),
+                                          op.getInit(), transposed);
+    return success();
+  }
+};
+
+struct KeepBatchUnpacked : OpRewritePattern<linalg::BatchMatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::BatchMatmulOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!op.hasPureTensorSemantics() || op.hasUserDefinedMaps())
+      return rewriter.notifyMatchFailure(op, "not on tensors, or with maps of its own");
+    Value lhs = op.getInputs()[0], rhs = op.getInputs()[1], init = op.getOutputs()[0];
+    Type element = getElementTypeOrSelf(rhs);
+    if (!isa<Float32Type, BFloat16Type, Float16Type>(element) ||
+        getElementTypeOrSelf(lhs) != element)
+      return rewriter.notifyMatchFailure(op, "operands are not both f32, bf16 or f16");
+    if (!isZeroFill(init))
+      return rewriter.notifyMatchFailure(op, "accumulates into a value");
+    if (!canStayUnpacked(lhs, init))
+      return rewriter.notifyMatchFailure(op, "sums of a long depth are wider than the result");
+    auto transpose = rhs.getDefiningOp<linalg::TransposeOp>();
+    bool transposed = transpose && transpose.getPermutation() == ArrayRef<int64_t>{0, 2, 1};
+    rewriter.replaceOpWithNewOp<MatmulOp>(
+        op, op.getResultTypes(), lhs, transposed ? transpose.getInput() : rhs,
+        init.getDefiningOp<linalg::FillOp>().getOutputs()[0], transposed);
+    return success();
+  }
+};
+
+struct UnpackMatmulPass : impl::UnpackMatmulPassBase<UnpackMatmulPass> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<UnpackRhs, KeepBatchUnpacked>(&getContext());
+    walkAndApplyPatterns(getOperation(), std::move(patterns));
+  }
+};
+} // namespace
+} // namespace buddy
