@@ -8,6 +8,7 @@ import re
 
 from mlir import ir
 from torch import fx
+from torch._ops import OpOverload
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
 
@@ -27,8 +28,16 @@ def where(node: fx.Node) -> str:
     return f"{frame[0]}:{frame[1]} in {frame[2]}" if frame else f"node {node.name}"
 
 
+def source_op(node: fx.Node) -> str:
+    """The operator that the user's program called, which a decomposition may have taken apart."""
+    op = node.meta.get("original_aten") or node.target
+    if not isinstance(op, OpOverload):
+        return node.name
+    return op._schema.name.replace("::", ".").removeprefix("aten.")
+
+
 def location_of(node: fx.Node) -> ir.Location:
-    """The node's name at its line of the user's program."""
+    """The operator, around the node's name at its line of the user's program."""
     frame = _frame(node)
     child = ir.Location.file(frame[0], frame[1], 0) if frame else None
-    return ir.Location.name(node.name, child)
+    return ir.Location.name(source_op(node), ir.Location.name(node.name, child))

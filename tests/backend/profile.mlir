@@ -1,0 +1,29 @@
+// RUN: buddy-compile %s --emit=llvm -o %t.plain.ll
+// RUN: buddy-compile %s --emit=llvm --profile -o %t.profile.ll
+// RUN: FileCheck %s --check-prefix=PLAIN < %t.plain.ll
+// RUN: FileCheck %s --check-prefix=PROFILE < %t.profile.ll
+// RUN: sed -n '/^define internal void @elementwise_0/,/^}/p' %t.plain.ll > %t.plain.kernel
+// RUN: sed -n '/^define internal void @elementwise_0/,/^}/p' %t.profile.ll > %t.profile.kernel
+// RUN: FileCheck %s --check-prefix=KERNEL < %t.plain.kernel
+// RUN: diff %t.plain.kernel %t.profile.kernel
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+// Who does not ask for a profile gets code without a trace of it; who does, the same kernels.
+// PLAIN-NOT:   profile
+// PROFILE:     @buddy_profile_hooks = {{.*}}global { ptr, ptr, ptr }
+// PROFILE:     @buddy_manifest = {{.*}}profile
+// KERNEL:      @elementwise_0
+
+func.func @forward(%x: tensor<?x64xf32> {buddy.kind = "input", buddy.name = "x"}) -> tensor<?x64xf32> {
+  %c0 = arith.constant 0 : index
+  %rows = tensor.dim %x, %c0 : tensor<?x64xf32>
+  %e = tensor.empty(%rows) : tensor<?x64xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<?x64xf32>) outs(%e : tensor<?x64xf32>) {
+  ^bb0(%p: f32, %o: f32):
+    %s = arith.addf %p, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<?x64xf32>
+  return %r : tensor<?x64xf32>
+}
