@@ -8,7 +8,7 @@ import re
 
 from mlir import ir
 from torch import fx
-from torch._ops import OpOverload
+from torch._ops import HigherOrderOperator, OpOverload
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
 
@@ -31,6 +31,8 @@ def where(node: fx.Node) -> str:
 def source_op(node: fx.Node) -> str:
     """The operator that the user's program called, which a decomposition may have taken apart."""
     op = node.meta.get("original_aten") or node.target
+    if isinstance(op, HigherOrderOperator) and node.args:
+        op = node.args[0]  # an operator that writes to its arguments, made functional
     if not isinstance(op, OpOverload):
         return node.name
     return op._schema.name.replace("::", ".").removeprefix("aten.")

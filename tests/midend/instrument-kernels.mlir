@@ -4,25 +4,28 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // Time before and report after each call of a kernel, and around the whole; the work follows
-// from the sizes of the call's operands. The kernel itself is left alone.
+// from the sizes of the call's operands. The kernel and the function itself are left alone.
 // CHECK:       {entry = "forward", kernel = "double_0", where = "package/model.py:7"}
 // CHECK-LABEL: func private @double_0
 // CHECK-NOT:     llvm.call
 // CHECK-LABEL: func @forward
-// CHECK:       %[[NOW_HOOK:.*]] = llvm.load %{{.*}} : !llvm.ptr -> !llvm.ptr
-// CHECK:       %[[ENTERED:.*]] = llvm.call %[[NOW_HOOK]]() : !llvm.ptr, () -> i64
+// CHECK-NOT:   llvm.
+// CHECK-LABEL: func @buddy_profile_forward
+// CHECK-SAME:    buddy.entry = "buddy_profile_forward"
+// CHECK:       %[[CONTEXT:.*]] = llvm.load %{{.*}} : !llvm.ptr -> !llvm.ptr
+// CHECK:       %[[NOW:.*]] = llvm.load %{{.*}} : !llvm.ptr -> !llvm.ptr
+// CHECK:       %[[RECORD:.*]] = llvm.load %{{.*}} : !llvm.ptr -> !llvm.ptr
+// CHECK:       %[[ENTERED:.*]] = llvm.call %[[NOW]]() : !llvm.ptr, () -> i64
+// CHECK-NOT:   llvm.load
 // CHECK:       %[[ROWS:.*]] = memref.dim %arg0
 // CHECK:       arith.muli %[[ROWS]]
-// CHECK:       %[[START:.*]] = llvm.call %{{.*}}() : !llvm.ptr, () -> i64
+// CHECK:       %[[START:.*]] = llvm.call %[[NOW]]() : !llvm.ptr, () -> i64
 // CHECK-NEXT:  call @double_0
 // CHECK-NEXT:  %[[SITE:.*]] = llvm.mlir.constant(1 : i64)
-// CHECK:       llvm.call %{{.*}}(%{{.*}}, %[[SITE]], %[[START]], %{{.*}}, %{{.*}}) : !llvm.ptr
-// CHECK:       llvm.call %{{.*}}(%{{.*}}, %{{.*}}, %[[ENTERED]], %{{.*}}, %{{.*}}) : !llvm.ptr
+// CHECK:       llvm.call %[[RECORD]](%[[CONTEXT]], %[[SITE]], %[[START]], %{{.*}}, %{{.*}}) : !llvm.ptr
+// CHECK:       llvm.call %[[RECORD]](%[[CONTEXT]], %{{.*}}, %[[ENTERED]], %{{.*}}, %{{.*}}) : !llvm.ptr
 // CHECK-NEXT:  return
 
-// The hooks do nothing until a profiler writes its own.
-// CHECK:       llvm.func internal @buddy_profile_idle_now
-// CHECK:       llvm.func internal @buddy_profile_idle_record
 // CHECK:       llvm.mlir.global external @buddy_profile_hooks
 
 // MANIFEST:      @buddy_manifest
@@ -39,6 +42,13 @@ func.func private @double_0(%x: memref<?x64xf32>, %y: memref<?x64xf32>)
     %s = arith.addf %p, %p : f32
     linalg.yield %s : f32
   }
+  return
+}
+// What runs once is not worth a second body.
+// CHECK-NOT:   buddy_profile_prepare
+func.func @prepare(%x: memref<?x64xf32> {buddy.kind = "parameter", buddy.name = "x"},
+                   %y: memref<?x64xf32> {buddy.kind = "prepared", buddy.name = "prepared.0"}) {
+  call @double_0(%x, %y) : (memref<?x64xf32>, memref<?x64xf32>) -> ()
   return
 }
 func.func @forward(%x: memref<?x64xf32> {buddy.kind = "input", buddy.name = "x"},

@@ -132,11 +132,13 @@ def InstrumentKernelsPass : Pass<"buddy-instrument-kernels", "::mlir::ModuleOp">
   let summary = "Report every call of a kernel to a profiler.";
   let description = [{
     Needs: functions on memrefs; kernels that buddy-describe-kernels has described.
-    Leaves: `buddy_profile_hooks`, a table that a profiler fills in and whose functions do
-    nothing until then; around each call of a kernel, and around each public function that has
-    some, a call for the time and one that reports site, start, operations and bytes. The
-    module's `buddy.profile` describes the sites, for the manifest.
-    Does not touch: kernels.
+    Leaves: for each public function that calls kernels, but for `prepare`, a second body,
+    `buddy_profile_<name>`, with a call for the time and one that reports site, start,
+    operations and bytes around each of the kernels and around the whole; `buddy_profile_hooks`,
+    a table that a profiler fills in before it calls one; and the module's `buddy.profile`,
+    which describes the sites for the manifest.
+    Does not touch: the functions themselves and the kernels, so that a module that can be
+    profiled is as fast as another.
   }];
   let statistics = [Statistic<"numSites", "sites", "calls of kernels that report">];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",

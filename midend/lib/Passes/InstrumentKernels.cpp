@@ -29,52 +29,34 @@ public:
     emitTable();
   }
 
-  /// The time, before `op`.
-  Value now(Operation *op) {
-    b.setLoc(op->getLoc());
-    b.setInsertionPoint(op);
-    return LLVM::CallOp::create(b, nowType, ValueRange{load(Now)}).getResult();
+  /// Reads the table at the beginning of a function, for all of its calls.
+  void enter(func::FuncOp function) {
+    b.setLoc(function.getLoc());
+    b.setInsertionPointToStart(&function.front());
+    for (Hook hook : {Context, Now, Record})
+      hooks[hook] = load(hook);
   }
 
-  /// Reports that `site` ran from `start` until what stands before `op`.
-  void record(Operation *op, int64_t site, Value start, ValueRange work) {
-    b.setLoc(op->getLoc());
-    b.setInsertionPoint(op);
+  /// The time, at the insertion point.
+  Value now() { return LLVM::CallOp::create(b, nowType, ValueRange{hooks[Now]}).getResult(); }
+
+  /// Reports that `site` ran from `start` until the insertion point.
+  void record(int64_t site, Value start, ValueRange work) {
     Value number = LLVM::ConstantOp::create(b, b.getI64IntegerAttr(site));
-    LLVM::CallOp::create(b, recordType,
-                         ValueRange{load(Record), load(Context), number, start, work[0], work[1]});
+    LLVM::CallOp::create(
+        b, recordType, ValueRange{hooks[Record], hooks[Context], number, start, work[0], work[1]});
   }
 
   ImplicitLocOpBuilder &builder() { return b; }
 
 private:
-  /// Until a profiler writes its own, the hooks do nothing.
+  /// Zeros: no profiled entry point is called before a profiler has filled it in.
   void emitTable() {
-    LLVM::LLVMFuncOp idleNow = emitIdle("buddy_profile_idle_now", nowType);
-    LLVM::LLVMFuncOp idleRecord = emitIdle("buddy_profile_idle_record", recordType);
     auto table = LLVM::GlobalOp::create(b, tableType, /*isConstant=*/false, LLVM::Linkage::External,
                                         kHooks, Attribute());
     OpBuilder::InsertionGuard guard(b);
     b.createBlock(&table.getInitializerRegion());
-    Value context = LLVM::ZeroOp::create(b, tableType.getBody()[Context]);
-    Value value = LLVM::UndefOp::create(b, tableType);
-    value = LLVM::InsertValueOp::create(b, value, context, ArrayRef<int64_t>{Context});
-    for (auto [function, hook] : {std::pair(idleNow, Now), std::pair(idleRecord, Record)}) {
-      Value address = LLVM::AddressOfOp::create(b, function);
-      value = LLVM::InsertValueOp::create(b, value, address, ArrayRef<int64_t>{hook});
-    }
-    LLVM::ReturnOp::create(b, value);
-  }
-
-  LLVM::LLVMFuncOp emitIdle(StringRef name, LLVM::LLVMFunctionType type) {
-    auto function = LLVM::LLVMFuncOp::create(b, name, type, LLVM::Linkage::Internal);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(function.addEntryBlock(b));
-    Value result;
-    if (!isa<LLVM::LLVMVoidType>(type.getReturnType()))
-      result = LLVM::ConstantOp::create(b, b.getI64IntegerAttr(0));
-    LLVM::ReturnOp::create(b, result ? ValueRange(result) : ValueRange());
-    return function;
+    LLVM::ReturnOp::create(b, LLVM::ZeroOp::create(b, tableType));
   }
 
   Value load(Hook hook) {
@@ -88,6 +70,7 @@ private:
   ImplicitLocOpBuilder b;
   LLVM::LLVMFunctionType nowType, recordType;
   LLVM::LLVMStructType tableType;
+  Value hooks[3];
 };
 
 /// Operations and bytes of one call, from the sizes of its operands; -1 where nobody knows.
@@ -100,7 +83,7 @@ SmallVector<Value> workOf(ImplicitLocOpBuilder &b, func::FuncOp kernel, func::Ca
   if (!map || !places)
     return {word(-1), word(-1)};
   SmallVector<Value> sizes;
-  for (size_t i = 0; i < places.size(); i += 2) {
+  for (int64_t i = 0; i < places.size(); i += 2) {
     Value operand = call.getOperand(places[i]);
     bool isIndex = places[i + 1] < 0;
     sizes.push_back(isIndex ? operand : b.createOrFold<memref::DimOp>(operand, places[i + 1]));
@@ -139,12 +122,12 @@ struct InstrumentKernelsPass : impl::InstrumentKernelsPassBase<InstrumentKernels
   void runOnOperation() override {
     std::optional<Profiler> profiler;
     for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
-      SmallVector<std::pair<func::CallOp, func::FuncOp>> calls = kernelCalls(function);
-      if (calls.empty())
+      // Weights are prepared once, by a call each: not where the time goes, but half of the calls.
+      if (function.getName() == "prepare" || kernelCalls(function).empty())
         continue;
       if (!profiler)
         profiler.emplace(getOperation());
-      instrument(*profiler, function, calls);
+      instrument(*profiler, function);
     }
     Builder b(&getContext());
     if (profiler)
@@ -167,24 +150,31 @@ private:
     return calls;
   }
 
-  /// The function itself is the first of its sites.
-  void instrument(Profiler &profiler, func::FuncOp function,
-                  ArrayRef<std::pair<func::CallOp, func::FuncOp>> calls) {
+  /// Copies `function`, whose own code stays as it is. The whole is the first site of the copy.
+  void instrument(Profiler &profiler, func::FuncOp function) {
     ImplicitLocOpBuilder &b = profiler.builder();
+    func::FuncOp profiled = function.clone();
+    auto symbol = b.getStringAttr("buddy_profile_" + function.getName());
+    profiled.setName(symbol);
+    profiled->setAttr("buddy.entry", symbol);
+    b.setInsertionPointAfter(function);
+    b.insert(profiled);
     int64_t whole = addSite(function, {}, function.getLoc());
-    Value entered = profiler.now(&function.front().front());
-    for (auto [call, kernel] : calls) {
+    profiler.enter(profiled);
+    Value entered = profiler.now();
+    for (auto [call, kernel] : kernelCalls(profiled)) {
       int64_t site = addSite(function, kernel, call.getLoc());
+      b.setLoc(call.getLoc());
       b.setInsertionPoint(call);
       SmallVector<Value> work = workOf(b, kernel, call);
-      Value start = profiler.now(call);
-      profiler.record(call->getNextNode(), site, start, work);
+      Value start = profiler.now();
+      b.setInsertionPointAfter(call);
+      profiler.record(site, start, work);
       ++numSites;
     }
-    Operation *end = function.front().getTerminator();
-    b.setInsertionPoint(end);
+    b.setInsertionPoint(profiled.front().getTerminator());
     Value none = LLVM::ConstantOp::create(b, b.getI64IntegerAttr(0));
-    profiler.record(end, whole, entered, {none, none});
+    profiler.record(whole, entered, {none, none});
   }
 
   int64_t addSite(func::FuncOp function, func::FuncOp kernel, Location location) {

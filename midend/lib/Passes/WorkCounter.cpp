@@ -41,7 +41,8 @@ AffineExpr WorkCounter::symbol(BlockArgument argument, int64_t dim) {
     isKnown = false;
     return constant(0);
   }
-  auto place = symbols.insert({{argument.getArgNumber(), dim}, symbols.size()}).first;
+  unsigned next = symbols.size();
+  auto place = symbols.try_emplace({argument.getArgNumber(), dim}, next).first;
   return getAffineSymbolExpr(place->second, kernel.getContext());
 }
 
