@@ -49,9 +49,12 @@ const char *colorOf(size_t group) { return colors[group % std::size(colors)]; }
 double intensity(const KernelRow &row) { return row.operations / row.bytes; }
 double speed(const KernelRow &row) { return row.operations / row.seconds; }
 
-/// Kernels that only move data have no place in the plot.
-bool isPlotted(const KernelRow &row) {
-  return row.isCounted && row.operations > 0 && row.bytes > 0 && row.seconds > 0;
+/// Kernels that only move data have no place in the plot; those that take no time would only
+/// stretch it.
+bool isPlotted(const ProfileGroup &group, const KernelRow &row) {
+  constexpr double least = 1e-3;
+  return row.isCounted && row.operations > 0 && row.bytes > 0 && row.seconds > 0 &&
+         row.seconds >= least * group.kernelSeconds();
 }
 
 /// Operations per byte to the right, operations per second up, both logarithmic.
@@ -63,7 +66,7 @@ public:
     include(m.bf16 / m.memory * 8, m.bf16 * 2);
     for (const ProfileGroup &group : report.groups)
       for (const KernelRow &row : group.rows)
-        if (isPlotted(row))
+        if (isPlotted(group, row))
           include(intensity(row), speed(row));
   }
 
@@ -127,8 +130,11 @@ private:
     auto slope = [&](double bandwidth, const char *name, const char *looks) {
       double start = std::max(x0, std::pow(10, low[1]) / bandwidth);
       svg += line(start, start * bandwidth, m.bf16 / bandwidth, m.bf16, looks);
-      svg += print("<text x=\"%.1f\" y=\"%.1f\">%s %.0f GB/s</text>\n", across(start) + 6,
-                   down(start * bandwidth) - 14, name, bandwidth / 1e9);
+      double rise = down(start * bandwidth) - down(m.bf16);
+      double degrees = std::atan2(rise, across(m.bf16 / bandwidth) - across(start)) * 57.3;
+      svg += print("<text transform=\"translate(%.1f %.1f) rotate(%.1f) translate(12 -6)\">"
+                   "%s %.0f GB/s</text>\n",
+                   across(start), down(start * bandwidth), -degrees, name, bandwidth / 1e9);
     };
     auto ceiling = [&](double peak, const char *name) {
       svg += line(peak / m.bandwidth(true), peak, x1, peak, solid);
@@ -153,7 +159,7 @@ private:
     std::string svg;
     for (size_t g = 0; g < report.groups.size(); ++g)
       for (const KernelRow &row : report.groups[g].rows)
-        if (isPlotted(row))
+        if (isPlotted(report.groups[g], row))
           svg += print("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" fill=\"%s\" "
                        "fill-opacity=\"0.6\" stroke=\"#fff\">",
                        across(intensity(row)), down(speed(row)),
