@@ -22,6 +22,16 @@ def _frame(node: fx.Node) -> tuple[str, int, str] | None:
     return file, int(line), function
 
 
+def _module(node: fx.Node) -> str | None:
+    """`Conv2d 3`: the innermost module, for nodes inside of torch.nn, which have no frame."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    if not stack:
+        return None
+    path, kind = stack[-1]
+    name = getattr(kind, "__name__", str(kind).rpartition(".")[2])
+    return f"{name} {path.rpartition(']')[2].lstrip('.')}".strip()
+
+
 def where(node: fx.Node) -> str:
     """`model.py:118 in forward`."""
     frame = _frame(node)
@@ -39,7 +49,12 @@ def source_op(node: fx.Node) -> str:
 
 
 def location_of(node: fx.Node) -> ir.Location:
-    """The operator, around the node's name at its line of the user's program."""
+    """The operator, around the node's name, around the user's line or else module."""
     frame = _frame(node)
-    child = ir.Location.file(frame[0], frame[1], 0) if frame else None
+    module = _module(node)
+    child = None
+    if frame:
+        child = ir.Location.file(frame[0], frame[1], 0)
+    elif module:
+        child = ir.Location.name(module)
     return ir.Location.name(source_op(node), ir.Location.name(node.name, child))

@@ -6,6 +6,7 @@
 // Time before and report after each call of a kernel, and around the whole; the work follows
 // from the sizes of the call's operands. The kernel and the function itself are left alone.
 // CHECK:       {entry = "forward", kernel = "double_0", where = "package/model.py:7"}
+// CHECK-SAME:  {entry = "forward", kernel = "double_0", where = "Conv2d 3"}
 // CHECK-LABEL: func private @double_0
 // CHECK-NOT:     llvm.call
 // CHECK-LABEL: func @forward
@@ -54,5 +55,6 @@ func.func @prepare(%x: memref<?x64xf32> {buddy.kind = "parameter", buddy.name = 
 func.func @forward(%x: memref<?x64xf32> {buddy.kind = "input", buddy.name = "x"},
                    %y: memref<?x64xf32> {buddy.kind = "output", buddy.name = "output.0"}) {
   call @double_0(%x, %y) : (memref<?x64xf32>, memref<?x64xf32>) -> () loc("add"("add_1"("/usr/lib/site-packages/package/model.py":7:0)))
+  call @double_0(%x, %y) : (memref<?x64xf32>, memref<?x64xf32>) -> () loc("add"("add_1"("Conv2d 3")))
   return
 }

@@ -100,10 +100,14 @@ SmallVector<Value> workOf(ImplicitLocOpBuilder &b, func::FuncOp kernel, func::Ca
   return work;
 }
 
-/// `model.py:12`, without the place of installed packages, which differs between machines.
+/// `model.py:12`, without the place of installed packages, which differs between machines. The
+/// importer nests operator, node, and the line; or a third name, of a module, where it has none.
 std::string whereIs(Location location) {
   std::string text;
+  int names = 0;
   location->walk([&](Location loc) {
+    if (auto name = dyn_cast<NameLoc>(loc); name && ++names == 3)
+      text = name.getName().str();
     auto file = dyn_cast<FileLineColLoc>(loc);
     if (!file)
       return WalkResult::advance();
