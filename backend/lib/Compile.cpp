@@ -87,6 +87,7 @@ Error lower(mlir::ModuleOp module, StringRef features, const CompileOptions &opt
       pm.enableCrashReproducerGeneration(options.crashReproducer);
     CpuOptions cpu;
     describeCpu(features, cpu);
+    cpu.profile = options.profile;
     buildCpuPhase(pm, phase, cpu);
     mlir::LogicalResult result = stages.time(name, [&] { return pm.run(module); });
     if (mlir::failed(result))

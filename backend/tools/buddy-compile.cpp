@@ -45,6 +45,8 @@ static cl::opt<std::string>
                     cl::value_desc("file"), cl::cat(category));
 static cl::opt<int> optLevel("opt-level", cl::desc("LLVM's optimization level, 0 to 3"),
                              cl::init(3), cl::cat(category));
+static cl::opt<bool> profile("profile", cl::desc("Let the code report its kernels to a profiler"),
+                             cl::cat(category));
 
 static int fail(const Twine &message) {
   errs() << "buddy-compile: error: " << message << "\n";
@@ -96,7 +98,8 @@ int main(int argc, char **argv) {
   if (!module)
     return 1;
 
-  buddy::CompileOptions options{output, emitKind, features, dumpStages, crashReproducer, optLevel};
+  buddy::CompileOptions options{output,          emitKind, features, dumpStages,
+                                crashReproducer, optLevel, profile};
   buddy::StageTimes times;
   if (Error error = buddy::compile(*module, options, times))
     return fail(toString(std::move(error)));

@@ -15,7 +15,7 @@ from torch import fx
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.exc import ShortenTraceback
 
-from . import counters, driver, knobs, partition
+from . import counters, driver, knobs, partition, profiling
 from .attention_capture import capture_attention
 from .decompose import decompositions
 from .errors import BuddyError, UnsupportedOpError
@@ -178,10 +178,17 @@ def _load(options: Options, module) -> Any:
     """Compile the module, or find it in the cache, and load it."""
     from . import _runtime
 
+    profile = options.profile or knobs.profile()
+    if profile:
+        profiling.start_for_process()
     buffer = BytesIO()
     module.operation.write_bytecode(buffer)
     library = driver.compile_module(
-        buffer.getvalue(), target=options.target, dump_dir=options.dump_dir, cache=options.cache
+        buffer.getvalue(),
+        target=options.target,
+        dump_dir=options.dump_dir,
+        cache=options.cache,
+        profile=profile,
     )
     with counters.stage("load"):
         threads = options.num_threads or knobs.num_threads()

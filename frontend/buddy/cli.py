@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-"""The command `buddy`: compile a model, run it, chat with it, measure it, check the installation.
+"""The command `buddy`: compile a model, run it, chat with it, measure and profile it, check all.
 
 Text for people goes to standard error, results to standard output; with ``--json`` a command
 prints exactly one JSON object. Exit status 0 only on success.
@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from buddy.errors import BuddyError
+from buddy.errors import BuddyError, OptionError
 
 app = typer.Typer(
     name="buddy",
@@ -80,6 +80,9 @@ def compile_model(
     dump_stages: Annotated[
         Path | None, typer.Option(help="Write every stage of the compile to this directory.")
     ] = None,
+    profile: Annotated[
+        bool, typer.Option(help="Let `buddy profile` and BUDDY_PROFILE=1 time the kernels.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Compile MODEL into a package that runs without Python."""
@@ -97,6 +100,7 @@ def compile_model(
             num_shards,
             features=features,
             dump_dir=dump_stages,
+            profile=profile,
             on_stage=on_stage,
         )
     result = {
@@ -206,6 +210,44 @@ def bench(
         f"peak memory {figures['peak_rss_bytes'] / 1e6:.0f} MB, {figures['threads']} threads"
     )
     show(as_json, figures, text)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def profile(
+    target: Annotated[
+        Path, typer.Argument(metavar="DIR|SCRIPT", help="A package, or a Python script to run.")
+    ],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARGS]...", help="For the script; after `--` in any case."),
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option("-p", "--prompt", help="What to complete (package; else 128 ids).")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(help="Tokens to generate (package).", min=1)] = 32,
+    threads: Threads = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Where files go (BUDDY_PROFILE_DIR, ./buddy-profile)."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Time every kernel: a table, a trace for Perfetto and a page with a roofline."""
+    from buddy import knobs, profiling
+
+    directory = output or knobs.profile_dir()
+    if target.suffix == ".py":
+        profiling.profile_script(target, arguments or [], directory, threads, quiet=as_json)
+        text = None  # the script's own process has printed it
+    elif arguments:
+        raise OptionError(f"{' '.join(arguments)}: only a script (.py) takes arguments")
+    else:
+        result = profiling.profile_package(target, directory, prompt, max_tokens, threads)
+        text = profiling.describe(result)
+    if as_json:
+        typer.echo(json.dumps(profiling.read_kernels(directory)))
+    elif text:
+        typer.echo(text)
 
 
 @app.command()

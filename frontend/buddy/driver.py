@@ -52,15 +52,18 @@ def compile_module(
     features: str = "host",
     dump_dir: Path | str | None = None,
     cache: bool = True,
+    profile: bool = False,
 ) -> Path:
     """The shared library of a graph module (MLIR bytecode), from the disk cache if it is there.
 
     `features` is "host" or a list "+avx2,+fma,…"; with `dump_dir` every stage is written there
-    and the cache is not read. Raises CompilerError naming the reproducer and the command.
+    and the cache is not read; with `profile` the code can be profiled. Raises CompilerError naming the reproducer and the command.
     """
     dump = Path(dump_dir) if dump_dir else knobs.dump_dir()
     tool = find_tool("buddy-compile")
     options = [f"--target={target}", f"--features={features}"]
+    if profile:
+        options.append("--profile")
     key = _key(bytecode, tool, options)
 
     def build(directory: Path) -> Path:

@@ -34,6 +34,24 @@ def num_threads() -> int:
     return int(os.environ.get("BUDDY_NUM_THREADS", "0"))
 
 
+def profile() -> bool:
+    """BUDDY_PROFILE=1: time every kernel; a table at the end of the process, and files."""
+    return os.environ.get("BUDDY_PROFILE", "0") not in ("", "0")
+
+
+def profile_dir() -> Path:
+    """BUDDY_PROFILE_DIR: where the files of a profile go (default buddy-profile)."""
+    return Path(os.environ.get("BUDDY_PROFILE_DIR") or "buddy-profile")
+
+
+def for_profile(directory: Path, threads: int) -> dict[str, str]:
+    """The environment of a child process that profiles itself into `directory`."""
+    asked = {"BUDDY_PROFILE": "1", "BUDDY_PROFILE_DIR": str(directory)}
+    if threads:
+        asked["BUDDY_NUM_THREADS"] = str(threads)
+    return os.environ | asked
+
+
 def debug() -> bool:
     """BUDDY_DEBUG=1: the command `buddy` shows the traceback of its errors."""
     return os.environ.get("BUDDY_DEBUG", "0") not in ("", "0")

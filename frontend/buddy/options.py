@@ -44,6 +44,7 @@ class Options:
         None, "a directory, or None", lambda v: v is None or isinstance(v, (str, Path))
     )
     cache: bool = _option(True, "True or False", _boolean)
+    profile: bool = _option(False, "True or False", _boolean)
 
     @classmethod
     def parse(cls, given: Mapping[str, Any] | None) -> Options:

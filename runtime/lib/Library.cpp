@@ -4,6 +4,9 @@
 #include "buddy/runtime/Library.h"
 #include "buddy/runtime/CpuFeatures.h"
 #include "buddy/runtime/Error.h"
+#include "buddy/runtime/Profile.h"
+
+#include "ProfileData.h"
 
 #include <cstring>
 #include <dlfcn.h>
@@ -52,6 +55,8 @@ Library::Library(const std::string &path) : file(path), handle(open(path)) {
     parsed = parseManifest(text, file);
     requireFeatures(parsed.features, file);
     resolveEntries();
+    if (isProfiling())
+      profileEntries();
   } catch (...) {
     dlclose(handle);
     throw;
@@ -74,6 +79,15 @@ void Library::resolveEntries() {
     entry.workspace = reinterpret_cast<WorkspaceFunction>(symbol(workspacePrefix + name));
     entries.emplace(name, entry);
   }
+}
+
+/// From now on entry points report; one that calls no kernel has nothing to.
+void Library::profileEntries() {
+  attachProfiler(parsed.profile, static_cast<ProfileHooks *>(dlsym(handle, profileHooksSymbol)),
+                 file);
+  for (auto &[name, entry] : entries)
+    if (void *profiled = dlsym(handle, (profilePrefix + name).c_str()))
+      entry.invoke = reinterpret_cast<InvokeFunction>(profiled);
 }
 
 const EntryPoint &Library::entry(std::string_view name) const {

@@ -51,6 +51,20 @@ Signature parseSignature(const std::string &name, const Json &json) {
   return signature;
 }
 
+ProfileTable parseProfile(const Json &json) {
+  ProfileTable table;
+  for (const auto &[name, kernel] : json.at("kernels").items())
+    table.kernels[name] = {kernel.value("arithmetic", "f32"),
+                           kernel.value("sources", std::vector<std::string>())};
+  for (const Json &site : json.at("sites"))
+    table.sites.push_back(
+        {site.at("entry").get<std::string>(), site.value("kernel", ""), site.value("where", "")});
+  for (const CallSite &site : table.sites)
+    if (!site.kernel.empty() && !table.kernels.count(site.kernel))
+      throw JsonError("profile names a kernel '" + site.kernel + "' that it does not describe");
+  return table;
+}
+
 } // namespace
 
 Manifest buddy::runtime::parseManifest(std::string_view text, const std::string &origin) {
@@ -65,6 +79,8 @@ Manifest buddy::runtime::parseManifest(std::string_view text, const std::string 
     manifest.features = json.value("features", std::vector<std::string>());
     for (const auto &[name, entry] : json.at("entries").items())
       manifest.entries.emplace(name, parseSignature(name, entry));
+    if (auto profile = json.find("profile"); profile != json.end())
+      manifest.profile = parseProfile(*profile);
     return manifest;
   });
 }

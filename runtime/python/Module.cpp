@@ -8,6 +8,7 @@
 #include "buddy/runtime/CpuFeatures.h"
 #include "buddy/runtime/Error.h"
 #include "buddy/runtime/Library.h"
+#include "buddy/runtime/Profile.h"
 
 #include <pybind11/stl.h>
 
@@ -54,6 +55,19 @@ void bindExceptions(py::module_ &module) {
   py::register_local_exception_translator(&translate);
 }
 
+void bindProfile(py::module_ &module) {
+  py::class_<ProfileResult>(module, "ProfileResult", "What finish_profile wrote.")
+      .def_readonly("table", &ProfileResult::table, "Text for people, a line per kernel.")
+      .def_readonly("trace", &ProfileResult::trace)
+      .def_readonly("page", &ProfileResult::page)
+      .def_readonly("kernels", &ProfileResult::kernels);
+  module.def("start_profile", &startProfile, py::arg("directory"),
+             "Profile every module opened from now on that was compiled for it.");
+  module.def("clear_profile", &clearProfile, "Forget what was recorded.");
+  module.def("finish_profile", &finishProfile, py::call_guard<py::gil_scoped_release>(),
+             "Write what was recorded so far to the directory.");
+}
+
 } // namespace
 
 PYBIND11_MODULE(_runtime, module) {
@@ -61,6 +75,7 @@ PYBIND11_MODULE(_runtime, module) {
   bindExceptions(module);
   bindExecutable(module);
   bindSession(module);
+  bindProfile(module);
   module.def("set_num_threads", &setThreadCount, py::arg("count"),
              "Threads that compiled modules use from now on; 0 is OpenMP's default.");
   module.def("num_threads", &threadCount);

@@ -3,20 +3,38 @@
 """Running packages from the tests: buddy-llama, module entry points, and transformers' answer."""
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import torch
 
+COMMAND = "import sys; sys.argv[0] = 'buddy'; from buddy.cli import main; main()"
 TORCH_DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
-def buddy_llama(package: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+def buddy(*arguments, **environment: str) -> subprocess.CompletedProcess:
+    """Run the command `buddy` with more environment variables."""
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        timeout=600,
+    )
+
+
+def buddy_llama(
+    package: Path, *arguments: str, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess:
     """Run the native executable; greedy unless told otherwise."""
     from buddy.driver import find_tool
 
     command = [str(find_tool("buddy-llama")), str(package), "--temperature", "0", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | environment, timeout=600
+    )
     assert not check or done.returncode == 0, done.stderr
     return done
 

@@ -3,23 +3,11 @@
 """The command `buddy`: one JSON object with --json, errors as one sentence, honest statuses."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
-
-SCRIPT = "import sys; sys.argv[0] = 'buddy'; from buddy.cli import main; main()"
-
-
-def buddy(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", SCRIPT, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-        timeout=600,
-    )
+from packages import COMMAND, buddy
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +26,7 @@ def package(tiny_model, tmp_path_factory):
 
 def test_help_names_the_commands():
     text = buddy("--help").stdout
-    for command in ("compile", "run", "chat", "bench", "doctor"):
+    for command in ("compile", "run", "chat", "bench", "profile", "doctor"):
         assert command in text
     assert "--max-seq-len" in buddy("compile", "--help").stdout
 
@@ -73,7 +61,7 @@ def test_bench_measures(package):
 
 def test_chat_reads_lines(package):
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, "chat", str(package), "--max-tokens", "4"],
+        [sys.executable, "-c", COMMAND, "chat", str(package), "--max-tokens", "4"],
         input="Hello\n/stats\n/reset\nHello\n/exit\n",
         capture_output=True,
         text=True,

@@ -118,6 +118,23 @@ TEST_F(BuddyLlamaTest, MistakesAreSentencesAndFailures) {
   }
 }
 
+TEST_F(BuddyLlamaTest, ProfileSaysWhatItNeeds) {
+  std::string prompt = package + " -p Hello --raw --max-tokens 3";
+  Outcome plain = run(prompt);
+  setenv("BUDDY_PROFILE", "1", 1);
+  setenv("BUDDY_PROFILE_DIR", scratch.file("profile").c_str(), 1);
+  Outcome unhooked = run(prompt);
+  setenv("BUDDY_PROFILE_DIR", (package + "/manifest.json/x").c_str(), 1);
+  Outcome unwritable = run(prompt);
+  unsetenv("BUDDY_PROFILE");
+  EXPECT_EQ(unhooked.status, 1);
+  EXPECT_EQ(unhooked.output, plain.output) << "the answer comes all the same";
+  EXPECT_TRUE(contains(unhooked.errors, "buddy compile --profile")) << unhooked.errors;
+  EXPECT_EQ(unwritable.status, 1);
+  EXPECT_EQ(unwritable.output, "");
+  EXPECT_TRUE(contains(unwritable.errors, "BUDDY_PROFILE_DIR")) << unwritable.errors;
+}
+
 TEST_F(BuddyLlamaTest, Version) {
   Outcome outcome = run("--version");
   EXPECT_EQ(outcome.status, 0);

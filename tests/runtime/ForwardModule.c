@@ -3,7 +3,8 @@
  *
  * A compiled module written by hand: output.0 = input + weight over rows of dynamic length, going
  * through the workspace. Macros make the broken variants that the tests want:
- * MODULE_ABI, MODULE_FEATURES, MODULE_NO_WORKSPACE. */
+ * MODULE_ABI, MODULE_FEATURES, MODULE_NO_WORKSPACE. MODULE_PROFILE makes one that can be profiled.
+ */
 #include <stdint.h>
 
 #ifndef MODULE_ABI
@@ -11,6 +12,17 @@
 #endif
 #ifndef MODULE_FEATURES
 #define MODULE_FEATURES ""
+#endif
+
+#ifdef MODULE_PROFILE
+/* An entry point and its kernel, from a program that would break a page's markup. */
+#define MODULE_SITES                                                                               \
+  "\"profile\": {\"kernels\": {\"add_0\": {\"arithmetic\": \"f32\", \"sources\": [\"add\", "       \
+  "\"<b>\"]}},"                                                                                    \
+  " \"sites\": [{\"entry\": \"forward\"},"                                                         \
+  " {\"entry\": \"forward\", \"kernel\": \"add_0\", \"where\": \"a/b/model.py:7\"}]}, "
+#else
+#define MODULE_SITES ""
 #endif
 
 typedef struct {
@@ -25,7 +37,8 @@ typedef struct {
 
 const char buddy_manifest[] =
     "{\"abi\": " MODULE_ABI ", \"target\": \"cpu\", \"features\": [" MODULE_FEATURES "],"
-    " \"kernels\": 1, \"entries\": {\"forward\": {\"graph_arguments\": 3, \"arguments\": ["
+    " \"kernels\": 1, " MODULE_SITES
+    "\"entries\": {\"forward\": {\"graph_arguments\": 3, \"arguments\": ["
     "{\"kind\": \"symbol\", \"name\": \"n\", \"dtype\": \"i64\", \"shape\": []},"
     "{\"kind\": \"input\", \"name\": \"x\", \"dtype\": \"f32\", \"shape\": [2, -1]},"
     "{\"kind\": \"parameter\", \"name\": \"weight\", \"dtype\": \"f32\", \"shape\": [2, 1]},"
@@ -47,5 +60,21 @@ void buddy_invoke_forward(void *const *arguments) {
 #ifndef MODULE_NO_WORKSPACE
 int64_t buddy_workspace_forward(void *const *arguments) {
   return ((const Matrix *)arguments[1])->sizes[1] * (int64_t)sizeof(float);
+}
+#endif
+
+#ifdef MODULE_PROFILE
+struct {
+  void *context;
+  int64_t (*now)(void);
+  void (*record)(void *context, int64_t site, int64_t start, int64_t operations, int64_t bytes);
+} buddy_profile_hooks;
+
+void buddy_profile_forward(void *const *arguments) {
+  int64_t n = *(const int64_t *)arguments[0];
+  int64_t entered = buddy_profile_hooks.now(), start = buddy_profile_hooks.now();
+  buddy_invoke_forward(arguments);
+  buddy_profile_hooks.record(buddy_profile_hooks.context, 1, start, 2 * n, 16 * n + 8);
+  buddy_profile_hooks.record(buddy_profile_hooks.context, 0, entered, 0, 0);
 }
 #endif

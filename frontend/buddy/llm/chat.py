@@ -58,8 +58,10 @@ class ChatModule:
     """A package and one conversation with it. Not for several threads at once."""
 
     def __init__(self, package: str | Path, threads: int = 0):
-        from buddy import _runtime
+        from buddy import _runtime, profiling
 
+        if knobs.profile():
+            profiling.start_for_process()
         self._session = _runtime.Session(str(package), threads or knobs.num_threads())
         self._messages: list[dict[str, str]] = []
         self._answers: list[Answer] = []

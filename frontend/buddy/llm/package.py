@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from buddy import driver
 from buddy.errors import BuddyError, OptionError
 from buddy.llm import chat_template
 from buddy.llm.capture import CapturedGraph, cache_shape, capture
@@ -69,11 +70,13 @@ def compile_package(
     *,
     features: str = "host",
     dump_dir: str | Path | None = None,
+    profile: bool = True,
     on_stage: Callable[[str], None] = lambda stage: None,
 ) -> Report:
     """Compile ``model`` (Hugging Face directory or ``.gguf``) into the package ``out_dir``.
 
-    An existing package at ``out_dir`` is replaced; anything else there is an error. Raises
+    With ``profile`` the package can be profiled; until it is, that costs nothing that could be
+    measured. An existing package at ``out_dir`` is replaced; anything else there is an error. Raises
     OptionError, ModelError, UnsupportedOpError or CompilerError.
     """
     _check_options(quant, dtype, target, num_shards)
@@ -90,7 +93,11 @@ def compile_package(
             with report.stage("import"):
                 bytecode = import_module(captured)
         with report.stage("compile"):
-            _compile(bytecode, directory, target, features, dump_dir)
+            dump = Path(dump_dir) if dump_dir else None
+            library = driver.compile_module(
+                bytecode, target=target, features=features, dump_dir=dump, profile=profile
+            )
+            shutil.copyfile(library, directory / "model.so")
         complete_package(directory, loaded, length, report)
     return report
 
@@ -189,15 +196,6 @@ def import_module(captured: CapturedGraph) -> bytes:
     buffer = BytesIO()
     module.operation.write_bytecode(buffer)
     return buffer.getvalue()
-
-
-def _compile(bytecode: bytes, directory: Path, target: str, features: str, dump_dir) -> None:
-    from buddy import driver
-
-    library = driver.compile_module(
-        bytecode, target=target, features=features, dump_dir=Path(dump_dir) if dump_dir else None
-    )
-    shutil.copyfile(library, directory / "model.so")
 
 
 def _write_manifest(

@@ -30,6 +30,18 @@ def DeduplicateKernelsPass : Pass<"buddy-deduplicate-kernels", "::mlir::ModuleOp
   let statistics = [Statistic<"numRemoved", "removed", "kernels equal to another">];
 }
 
+def DescribeKernelsPass : Pass<"buddy-describe-kernels", "::mlir::ModuleOp"> {
+  let summary = "Note on every kernel what it computes, for a profiler.";
+  let description = [{
+    Needs: outlined kernels (`buddy.kernel`) on tensors, with locations from the importer.
+    Leaves: on each kernel `buddy.sources`, the operators of the user that it computes;
+    `buddy.arithmetic`, the type that bounds its speed; and `buddy.work`, a map to (operations,
+    bytes) from the sizes that `buddy.work_sizes` names as pairs of argument and dimension
+    (-1: the argument itself).
+    Does not touch: the code. A kernel whose sizes depend on data gets no `buddy.work`.
+  }];
+}
+
 def EmitEntryPointsPass : Pass<"buddy-emit-entry-points", "::mlir::ModuleOp"> {
   let summary = "Let entry points take their arguments as an array.";
   let description = [{
@@ -114,6 +126,23 @@ def HoistPreparePass : Pass<"buddy-hoist-prepare", "::mlir::ModuleOp"> {
     Does not touch: views, and results more than twice as large as their weights.
   }];
   let statistics = [Statistic<"numHoisted", "hoisted", "values prepared">];
+}
+
+def InstrumentKernelsPass : Pass<"buddy-instrument-kernels", "::mlir::ModuleOp"> {
+  let summary = "Report every call of a kernel to a profiler.";
+  let description = [{
+    Needs: functions on memrefs; kernels that buddy-describe-kernels has described.
+    Leaves: for each public function that calls kernels, but for `prepare`, a second body,
+    `buddy_profile_<name>`, with a call for the time and one that reports site, start,
+    operations and bytes around each of the kernels and around the whole; `buddy_profile_hooks`,
+    a table that a profiler fills in before it calls one; and the module's `buddy.profile`,
+    which describes the sites for the manifest.
+    Does not touch: the functions themselves and the kernels, so that a module that can be
+    profiled is as fast as another.
+  }];
+  let statistics = [Statistic<"numSites", "sites", "calls of kernels that report">];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect"];
 }
 
 def LowerCopiesPass : Pass<"buddy-lower-copies"> {

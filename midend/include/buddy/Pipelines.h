@@ -32,6 +32,8 @@ struct CpuOptions : mlir::PassPipelineOptions<CpuOptions> {
   Option<std::string> features{*this, "features",
                                llvm::cl::desc("CPU features, `;` between, for the manifest"),
                                llvm::cl::init("")};
+  Option<bool> profile{*this, "profile", llvm::cl::desc("Report kernel calls to a profiler"),
+                       llvm::cl::init(false)};
 };
 
 /// The passes that take a module from the state before `phase` to `phase`.

@@ -104,7 +104,8 @@ struct EmitEntryPointsPass : impl::EmitEntryPointsPassBase<EmitEntryPointsPass> 
       function.setName(symbol);
       function->removeAttr("buddy.entry");
       function->setAttr("passthrough", Builder(function).getStrArrayAttr({"noinline", "optnone"}));
-      if (function.getNumResults() == 0) // and not the size of a workspace
+      bool isOwnSymbol = symbol == name; // a second body of an entry, for a profiler
+      if (function.getNumResults() == 0 && !isOwnSymbol) // and not the size of a workspace
         emitCInterface(function, name, arguments);
     }
   }

@@ -55,6 +55,18 @@ json::Object describeEntry(func::FuncOp function) {
   return json::Object{{"arguments", std::move(arguments)}, {"graph_arguments", ofGraph}};
 }
 
+/// What a pass says about the module in attributes, as it is.
+json::Value toJson(Attribute attribute) {
+  if (auto text = dyn_cast<StringAttr>(attribute))
+    return text.str();
+  if (auto list = dyn_cast<ArrayAttr>(attribute))
+    return json::Array(llvm::map_range(list, toJson));
+  json::Object object;
+  for (NamedAttribute field : cast<DictionaryAttr>(attribute))
+    object[field.getName().str()] = toJson(field.getValue());
+  return object;
+}
+
 struct EmitManifestPass : impl::EmitManifestPassBase<EmitManifestPass> {
   using Base::Base;
 
@@ -94,6 +106,8 @@ struct EmitManifestPass : impl::EmitManifestPassBase<EmitManifestPass> {
                           {"features", std::move(features)},
                           {"kernels", kernels},
                           {"entries", std::move(entries)}};
+    if (Attribute profile = module->removeAttr("buddy.profile"))
+      manifest["profile"] = toJson(profile);
     emitGlobal(module, llvm::formatv("{0}", json::Value(std::move(manifest))).str());
   }
 

@@ -58,12 +58,15 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
 }
 
 /// Entry points are straight lists of calls, reshapes and sizes; kernels are unique.
-static void reachKernels(OpPassManager &pm) {
+static void reachKernels(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createFormKernelsPass());
   // A repeated layer was one function until here: all of the above has seen it once.
   pm.addPass(createInlinerPass({}, [](OpPassManager &) {}));
   cleanUp(pm);
   pm.addPass(createDeduplicateKernelsPass());
+  // While the operations that make up the work are still whole.
+  if (options.profile)
+    pm.addPass(createDescribeKernelsPass());
   verify(pm, "kernels");
 }
 
@@ -122,6 +125,9 @@ static void emulateBF16(OpPassManager &pm) {
 
 /// LLVM dialect only.
 static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
+  // Before the manifest, which lists what is reported.
+  if (options.profile)
+    pm.addPass(createInstrumentKernelsPass());
   pm.addPass(createEmitManifestPass(EmitManifestPassOptions{withCommas(options.features)}));
   pm.addPass(createEmitEntryPointsPass());
   pm.addPass(createPassPointersPass());
@@ -154,7 +160,7 @@ void buddy::buildCpuPhase(OpPassManager &pm, Phase phase, const CpuOptions &opti
   case Phase::Simplified:
     return reachSimplified(pm, options);
   case Phase::Kernels:
-    return reachKernels(pm);
+    return reachKernels(pm, options);
   case Phase::Tiled:
     return reachTiled(pm);
   case Phase::Bufferized:

@@ -4,9 +4,11 @@
 // buddy-llama: a compiled language model on the command line, with no Python.
 
 #include "Options.h"
+#include "Profiling.h"
 #include "Report.h"
 
 #include "buddy/runtime/Error.h"
+#include "buddy/runtime/Profile.h"
 #include "buddy/runtime/Session.h"
 
 #include <atomic>
@@ -138,6 +140,7 @@ int bench(Session &session, const Options &options) {
   generate.maxTokens = warmupTokens;
   session.generate(prompt, generate);
   session.reset();
+  clearProfile();
   generate.maxTokens = options.bench[1];
   Generation generation = session.generate(prompt, generate);
   printFigures(session, generation.timings);
@@ -145,6 +148,13 @@ int bench(Session &session, const Options &options) {
     std::cerr << "buddy-llama: the context was full after " << generation.timings.newTokens
               << " new tokens\n";
   return interrupted ? exitInterrupted : 0;
+}
+
+int run(const Options &options) {
+  Session session(options.package, options.threads);
+  if (!options.bench.empty())
+    return bench(session, options);
+  return options.interactive ? chat(session, options) : answerOnce(session, options);
 }
 
 } // namespace
@@ -155,10 +165,10 @@ int main(int argc, char **argv) {
     Options options = parseOptions(argc, argv, exitStatus);
     if (exitStatus != goOn)
       return exitStatus;
-    Session session(options.package, options.threads);
-    if (!options.bench.empty())
-      return bench(session, options);
-    return options.interactive ? chat(session, options) : answerOnce(session, options);
+    startProfileIfAsked();
+    exitStatus = run(options);
+    reportProfile();
+    return exitStatus;
   } catch (const std::exception &error) {
     std::cerr << "buddy-llama: " << error.what() << "\n";
     return exitFailure;

@@ -29,6 +29,8 @@ struct CompileOptions {
   /// Where a failing pass leaves a file that buddy-opt can replay; empty: none.
   std::string crashReproducer;
   int optLevel = 3;
+  /// The code reports each call of a kernel to a profiler, when there is one.
+  bool profile = false;
 };
 
 /// Seconds spent in each stage, in order.

@@ -43,6 +43,7 @@ public:
 private:
   void *symbol(const std::string &name) const;
   void resolveEntries();
+  void profileEntries();
 
   std::string file;
   void *handle;

@@ -46,11 +46,31 @@ struct Signature {
   size_t graphArguments = 0; // the first ones, which size the workspace
 };
 
+/// What a profiler is told about a kernel.
+struct KernelDescription {
+  std::string arithmetic;           // "f32", "bf16" or "f64": what bounds its speed
+  std::vector<std::string> sources; // operators of the user's program, in order
+};
+
+/// A place that calls a kernel, or an entry point as a whole, whose `kernel` is empty.
+struct CallSite {
+  std::string entry;
+  std::string kernel;
+  std::string where; // "model.py:12"
+};
+
+/// What a module compiled for a profiler reports; empty in others.
+struct ProfileTable {
+  std::map<std::string, KernelDescription> kernels;
+  std::vector<CallSite> sites;
+};
+
 /// What a module says about itself.
 struct Manifest {
   std::string target;
   std::vector<std::string> features; // LLVM's names, without '+'
   std::map<std::string, Signature, std::less<>> entries;
+  ProfileTable profile;
 };
 
 /// Reads the JSON of `buddy_manifest`. Throws ModelError naming `origin`.

@@ -11,6 +11,10 @@
 //   void _mlir_ciface_<entry>(...);                         the same arguments one by one
 // with the entries `forward`, or `prefill` and `decode`, and where weights are prepared `prepare`.
 //
+// A module that can be profiled also exports
+//   void buddy_profile_<entry>(void *const *arguments);     the same as invoke, reporting to
+//   ProfileHooks buddy_profile_hooks;                       which must be filled in before
+//
 // arguments[i] points to a MemRefDescriptor, or to an int64_t for a symbol. Order: the graph's own
 // arguments, prepared weights, outputs, then one workspace (memref<?xi8>, 64-byte aligned).
 // buddy_workspace_<entry> reads only the graph's own arguments; the rest may be missing.
@@ -32,11 +36,22 @@ constexpr int64_t bufferAlignment = 64;
 constexpr char manifestSymbol[] = "buddy_manifest";
 constexpr char invokePrefix[] = "buddy_invoke_";
 constexpr char workspacePrefix[] = "buddy_workspace_";
+constexpr char profilePrefix[] = "buddy_profile_";
+constexpr char profileHooksSymbol[] = "buddy_profile_hooks";
 
 extern "C" {
 using InvokeFunction = void (*)(void *const *arguments);
 using WorkspaceFunction = int64_t (*)(void *const *arguments);
 }
+
+/// What a profiled entry point calls around each of its kernels, and around itself as a whole.
+/// `site` is an index into the manifest's "profile" / "sites"; operations and bytes are those of
+/// this call, -1 where they depend on data.
+struct ProfileHooks {
+  void *context;
+  int64_t (*now)();
+  void (*record)(void *context, int64_t site, int64_t start, int64_t operations, int64_t bytes);
+};
 
 /// What MLIR passes for a memref of rank N. `allocated` is what free() would take, `aligned` where
 /// the elements are; sizes and strides count elements.
