@@ -82,7 +82,7 @@ def compile_model(
     ] = None,
     profile: Annotated[
         bool, typer.Option(help="Let `buddy profile` and BUDDY_PROFILE=1 time the kernels.")
-    ] = True,
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compile MODEL into a package that runs without Python."""

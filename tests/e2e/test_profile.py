@@ -47,7 +47,7 @@ def program(tmp_path_factory):
 @pytest.fixture(scope="module")
 def package(tiny_model, tmp_path_factory):
     path = tmp_path_factory.mktemp("profile") / "tiny"
-    done = buddy("compile", tiny_model, "-o", path, "--max-seq-len", 256)
+    done = buddy("compile", tiny_model, "-o", path, "--max-seq-len", 256, "--profile")
     assert done.returncode == 0, done.stderr
     return path
 
@@ -159,7 +159,7 @@ def test_errors_say_what_to_do(package, program, tiny_model, environment, tmp_pa
     failing = tmp_path / "failing.py"
     failing.write_text("raise SystemExit(7)")
     unhooked = tmp_path / "unhooked"
-    buddy("compile", tiny_model, "-o", unhooked, "--max-seq-len", 256, "--no-profile")
+    buddy("compile", tiny_model, "-o", unhooked, "--max-seq-len", 256)
     out = ["-o", tmp_path / "out"]
     for arguments, words in (
         ([idle, *out], "torch.compile(..., backend='buddy')"),

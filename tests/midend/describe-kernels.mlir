@@ -90,3 +90,15 @@ func.func private @data_dependent(%count: tensor<index>, %x: f32) -> tensor<?xf3
   %r = linalg.fill ins(%x : f32) outs(%e : tensor<?xf32>) -> tensor<?xf32>
   return %r : tensor<?xf32>
 }
+
+// -----
+
+// Batch by batch, of operands that lie as they are: 3 * 4 * 6 results of 5 products and sums each.
+// CHECK:       #[[WORK:.*]] = affine_map<() -> (720, 888)>
+// CHECK-LABEL: func private @batches
+// CHECK-SAME:    buddy.work = #[[WORK]]
+func.func private @batches(%a: tensor<3x4x5xf32>, %b: tensor<3x6x5xf32>, %e: tensor<3x4x6xf32>) -> tensor<3x4x6xf32>
+    attributes {buddy.kernel} {
+  %m = "buddy.matmul"(%a, %b, %e) {transposed} : (tensor<3x4x5xf32>, tensor<3x6x5xf32>, tensor<3x4x6xf32>) -> tensor<3x4x6xf32>
+  return %m : tensor<3x4x6xf32>
+}

@@ -70,14 +70,14 @@ def compile_package(
     *,
     features: str = "host",
     dump_dir: str | Path | None = None,
-    profile: bool = True,
+    profile: bool = False,
     on_stage: Callable[[str], None] = lambda stage: None,
 ) -> Report:
     """Compile ``model`` (Hugging Face directory or ``.gguf``) into the package ``out_dir``.
 
-    With ``profile`` the package can be profiled; until it is, that costs nothing that could be
-    measured. An existing package at ``out_dir`` is replaced; anything else there is an error. Raises
-    OptionError, ModelError, UnsupportedOpError or CompilerError.
+    With ``profile`` the package can be profiled, as well as run. An existing package at
+    ``out_dir`` is replaced; anything else there is an error. Raises OptionError, ModelError,
+    UnsupportedOpError or CompilerError.
     """
     _check_options(quant, dtype, target, num_shards)
     out_dir = Path(out_dir)

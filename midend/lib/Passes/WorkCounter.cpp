@@ -112,8 +112,10 @@ static AffineExpr visiblePairs(AttentionOp op, AffineExpr queries, AffineExpr ke
 }
 
 AffineExpr WorkCounter::operations(Operation *op) {
-  if (auto matmul = dyn_cast<MatmulOp>(op))
-    return elements(matmul.getInit()) * extent(matmul.getLhs(), 1) * 2;
+  if (auto matmul = dyn_cast<MatmulOp>(op)) {
+    int64_t last = cast<ShapedType>(matmul.getLhs().getType()).getRank() - 1;
+    return elements(matmul.getInit()) * extent(matmul.getLhs(), last) * 2;
+  }
   if (auto conv = dyn_cast<Conv2DOp>(op)) {
     int64_t channels = cast<ShapedType>(conv.getInput().getType()).getShape().back();
     return elements(conv.getInit()) * (2 * conv.getKernel()[0] * conv.getKernel()[1] * channels);
