@@ -3,6 +3,7 @@
 """Lowerings of Aten ops, one module per family; importing the package fills the registry."""
 
 from . import (  # noqa: F401
+    adaptive,
     attention,
     conv,
     elementwise,
@@ -10,9 +11,14 @@ from . import (  # noqa: F401
     indexing,
     matmul,
     normalization,
+    numeric,
     pool,
     reduction,
+    scan,
+    scatter,
     shape,
+    sorting,
+    special,
     tosa,
 )
 from .registry import LOWERINGS, find  # noqa: F401
