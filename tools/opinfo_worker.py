@@ -100,7 +100,7 @@ def serve(requests: Connection, threads: int) -> None:
 
     if "buddy" not in torch._dynamo.list_backends(exclude_tags=None):
         torch._dynamo.register_backend(buddy.backend.buddy, name="buddy")
-    torch._dynamo.config.cache_size_limit = 64
+    _record_lowered()
     ops = op_table()
     requests.send("ready")
     while True:
@@ -111,14 +111,33 @@ def serve(requests: Connection, threads: int) -> None:
         requests.send(run_op(ops[request.op], request))
 
 
+LOWERED: set[str] = set()
+
+
+def _record_lowered() -> None:
+    """Note every overload that is lowered."""
+    from buddy import importer
+    from buddy.lowering import functionalized, registry
+
+    def noting(op, dialect="linalg"):
+        found = registry.find(op, dialect)
+        if found is not None:
+            LOWERED.add(str(op))
+        return found
+
+    importer.find = functionalized.find = noting
+
+
 def run_op(op, request: Request) -> dict[str, Any]:
     """The record of one op: dtype, and the outcome of each mode."""
     dtype = dtype_for(op, request)
     outcomes = {mode: Outcome() for mode in request.modes}
+    LOWERED.clear()
     record: dict[str, Any] = {"dtype": str(dtype).removeprefix("torch."), "modes": {}}
     if dtype is not None and (not request.backward or op.supports_autograd):
         for sample in _samples(op, dtype, request):
             _run_sample(op, sample, request, outcomes)
+    record["lowered"] = sorted(LOWERED)
     record["modes"] = {mode: outcome.record() for mode, outcome in outcomes.items()}
     return record
 
@@ -160,13 +179,34 @@ def _compare(op, sample, request, mode: str, expected, exact: bool, outcome: Out
     status, detail = "pass", ""
     try:
         actual = _evaluate(op, sample, "buddy", request.backward, options=MODES[mode])
-        if detail := mismatch(actual, expected, values=exact):
+        detail = mismatch(actual, expected, values=exact)
+        if detail and exact and _is_as_good(op, sample, request.backward, actual, expected):
+            detail = ""
+        if detail:
             status = "wrong"
     except Exception as error:
         status, detail = _failure(error, outcome)
     outcome.fallback.update(buddy.stats()["fallback_ops"])
     outcome.add(status, detail)
     return status
+
+
+def _is_as_good(op, sample, backward: bool, actual: Any, expected: Any) -> bool:
+    """Whether both are equally far from the answer in f64: the problem is badly conditioned."""
+    if mismatch(actual, expected, values=False):
+        return False
+    try:
+        precise = pytree.tree_leaves(_evaluate(op, sample, None, backward, wide=True))
+    except Exception:  # the op does not know f64
+        return False
+    for a, b, p in zip(pytree.tree_leaves(actual), pytree.tree_leaves(expected), precise):
+        if not _difference(a, b, values=True):
+            continue
+        if not isinstance(p, torch.Tensor) or not b.is_floating_point() or p.shape != b.shape:
+            return False
+        if (a - p).abs().max() > 2 * (b - p).abs().max() or a.isnan().ne(b.isnan()).any():
+            return False
+    return True
 
 
 def _failure(error: BaseException | None, outcome: Outcome) -> tuple[str, str]:
@@ -184,14 +224,14 @@ def _failure(error: BaseException | None, outcome: Outcome) -> tuple[str, str]:
     return "crash", text[:4000]
 
 
-def _evaluate(op, sample, backend: str | None, backward: bool, seed: int = 0, options=None):
+def _evaluate(op, sample, backend, backward: bool, seed: int = 0, options=None, wide=False):
     """Outputs, the arguments after the call, and gradients with `backward`.
 
     Compiled whole by `backend`, or eager.
     """
     torch._dynamo.reset()
     arguments = pytree.tree_map_only(
-        torch.Tensor, _copy, ((sample.input, *sample.args), sample.kwargs)
+        torch.Tensor, _copy_wide if wide else _copy, ((sample.input, *sample.args), sample.kwargs)
     )
 
     def fn(args, kwargs):
@@ -209,6 +249,11 @@ def _evaluate(op, sample, backend: str | None, backward: bool, seed: int = 0, op
 
 def _copy(x: torch.Tensor) -> torch.Tensor:
     return x.detach().clone().requires_grad_(x.requires_grad)
+
+
+def _copy_wide(x: torch.Tensor) -> torch.Tensor:
+    wide = x.detach().double() if x.is_floating_point() else x.detach()
+    return wide.clone().requires_grad_(x.requires_grad)
 
 
 def _gradients(arguments, result, sample) -> list[torch.Tensor | None]:

@@ -77,3 +77,11 @@ def test_products():
     check(lambda x, a, b: (torch.addbmm(x, a, b), torch.addbmm(x, a, b, beta=0, alpha=2)),
           (3, 5), (2, 3, 4), (2, 4, 5))  # fmt: skip
     check(lambda a, b, w: torch.nn.functional.bilinear(a, b, w), (2, 3), (2, 4), (5, 3, 4))
+
+
+def test_chosen_by_value():
+    x = torch.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 3.0]])
+    check(lambda x: (torch.nonzero_static(x, size=2), torch.nonzero_static(x, size=5),
+                     torch.nonzero_static(x, size=4, fill_value=9)), x)  # fmt: skip
+    check(lambda x: (x.histc(4), x.histc(3, 0, 2), x[:1, :1].histc(2)), x)
+    check(lambda x: x.histc(10), (50,))

@@ -59,6 +59,11 @@ def test_pooling():
                                F.adaptive_max_pool3d(x, 2)), (1, 2, 4, 5, 4))  # fmt: skip
 
 
+def test_adaptive_pooling_without_a_batch():
+    check_gradients(lambda x: F.adaptive_avg_pool3d(x, (2, 3, 2)), (2, 4, 5, 4))
+    check_gradients(lambda x: F.adaptive_avg_pool2d(x, (2, 3)), (2, 5, 4))
+
+
 def test_resampling():
     def resample(x):
         return tuple(

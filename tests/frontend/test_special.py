@@ -47,6 +47,22 @@ def test_bessel_functions():
     check(lambda x: S.spherical_bessel_j0(x), torch.tensor([math.inf, 0.0, -300.0]))
 
 
+def test_bessel_functions_of_both_kinds():
+    def ops(x):
+        return S.bessel_j0(x), S.bessel_j1(x), S.bessel_y0(x), S.bessel_y1(x)
+
+    check(ops, torch.linspace(-15, 40, 111), tolerance=CLOSE)
+    check(ops, torch.tensor([0.0, 11.99, 12.01, 1e-3, 300.0, -0.5]), tolerance=CLOSE)
+
+    def modified(x):
+        return (S.modified_bessel_k0(x), S.modified_bessel_k1(x),
+                S.scaled_modified_bessel_k0(x), S.scaled_modified_bessel_k1(x))  # fmt: skip
+
+    check(
+        modified, torch.tensor([0.0, 1e-4, 0.3, 1.0, 7.0, 19.9, 20.1, 60.0, -1.0]), tolerance=CLOSE
+    )
+
+
 def test_orthogonal_polynomials():
     def ops(x, n):
         return (S.chebyshev_polynomial_t(x, n), S.chebyshev_polynomial_u(x, n),

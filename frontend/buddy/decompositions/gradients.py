@@ -115,9 +115,17 @@ def adaptive_avg_pool(x, output_size):
     return x
 
 
-@decomposes(aten._adaptive_avg_pool2d_backward.default, aten._adaptive_avg_pool3d_backward.default)
-def adaptive_avg_pool_backward(grad_output, x):
-    spatial = 3 if grad_output.dim() > 4 or x.dim() == 5 else 2
+@decomposes(aten._adaptive_avg_pool2d_backward.default)
+def adaptive_avg_pool2d_backward(grad_output, x):
+    return _adaptive_backward(grad_output, x, 2)
+
+
+@decomposes(aten._adaptive_avg_pool3d_backward.default)
+def adaptive_avg_pool3d_backward(grad_output, x):
+    return _adaptive_backward(grad_output, x, 3)
+
+
+def _adaptive_backward(grad_output, x, spatial: int):
     sizes, counts = x.shape[-spatial:], grad_output.shape[-spatial:]
     if not all(isinstance(d, int) and d for d in (*sizes, *counts)):
         return NotImplemented

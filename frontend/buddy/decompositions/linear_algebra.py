@@ -165,7 +165,8 @@ def lu_solve(factors, pivots, right, *, left=True, adjoint=False):
         return NotImplemented
     if left:
         return _by_columns(_solve(factors, pivots, right, adjoint))
-    return _solve(factors, pivots, right.transpose(-2, -1), not adjoint).transpose(-2, -1)
+    solved = _solve(factors, pivots, right.transpose(-2, -1), not adjoint)
+    return solved.transpose(-2, -1).contiguous()
 
 
 @decomposes(aten._linalg_solve_ex.default)

@@ -5,6 +5,7 @@
 from . import (  # noqa: F401
     adaptive,
     attention,
+    bessel,
     conv,
     elementwise,
     factory,

@@ -260,52 +260,6 @@ register_special(_erfcx, aten.special_erfcx.default)
 register_special(math.erfc, aten.erfc.default)
 
 
-def _bessel_i(order: int, scaled: bool):
-    """I₀ or I₁, divided by exp(|x|) if scaled: the power series up to 20, then the asymptotic."""
-    powers = [1 / (pymath.factorial(k) * pymath.factorial(k + order)) for k in range(45)]
-    asymptotic = [1.0]
-    for k in range(1, 24):
-        asymptotic.append(asymptotic[-1] * ((2 * k - 1) ** 2 - 4 * order**2) / (8 * k))
-
-    def function(x):
-        size = math.absf(x)
-        half = arith.mulf(number(0.5), size)
-        series = polynomial(arith.mulf(half, half), powers)
-        series = arith.mulf(series, half) if order else series
-        # Read where it is taken only: the division by zero elsewhere does no harm.
-        tail = polynomial(arith.divf(number(1), size), asymptotic)
-        tail = arith.divf(tail, math.sqrt(arith.mulf(number(2 * pymath.pi), size)))
-        decay = math.exp(arith.negf(size))
-        near = arith.mulf(series, decay) if scaled else series
-        far = tail if scaled else arith.mulf(tail, math.exp(size))
-        value = s.select(_compare("le", size, 20), near, far)
-        return math.copysign(value, x) if order else value
-
-    return function
-
-
-register_special(_bessel_i(0, False), aten.i0.default, aten.special_modified_bessel_i0.default)
-register_special(_bessel_i(1, False), aten.special_i1.default,
-                 aten.special_modified_bessel_i1.default)  # fmt: skip
-register_special(_bessel_i(0, True), aten.special_i0e.default)
-register_special(_bessel_i(1, True), aten.special_i1e.default)
-
-
-@lowers(aten.special_spherical_bessel_j0.default)
-def spherical_bessel_j0(e: Emitter, x):
-    """sin(x) ÷ x, by its series close to 0."""
-
-    def body(v):
-        small = _compare("lt", math.absf(v), 0.5)
-        terms = [(-1.0) ** k / pymath.factorial(2 * k + 1) for k in range(8)]
-        near = polynomial(arith.mulf(v, v), terms)
-        far = arith.divf(math.sin(v), v)
-        infinite = _compare("eq", math.absf(v), pymath.inf)
-        return s.select(infinite, number(0), s.select(small, near, far))
-
-    return e.pointwise(body, x, dtype=F64)
-
-
 def _recurrence(first: Callable, second: Callable, step: Callable, shift: bool):
     """Pₙ(x) by a recurrence of three terms: P₀, P₁ and step(k, x, Pₖ, Pₖ₋₁) = Pₖ₊₁.
 
