@@ -71,7 +71,7 @@ def triangular_solve(right, factor, upper=True, transpose=False, unitriangular=F
         return NotImplemented
     matrix = factor.transpose(-2, -1) if transpose else factor
     solved = _solve_triangle(matrix, right, upper != transpose, unitriangular)
-    return solved, _by_columns(factor)
+    return solved, _by_columns(factor.expand(*solved.shape[:-2], *factor.shape[-2:]))
 
 
 @decomposes(aten.linalg_cholesky_ex.default)
