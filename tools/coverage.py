@@ -34,18 +34,22 @@ gave eager's answer without fallback. The test is the file in `tests/frontend/` 
 
 
 def overloads() -> list[torch._ops.OpOverload]:
-    """Functional Aten overloads: no `out`, nothing written to."""
+    """Aten overloads that a CPU's graph may hold: functional, not composite, on tensors."""
     found = []
-    for name in sorted({s.name.removeprefix("aten::") for s in torch._C._jit_get_all_schemas()
-                        if s.name.startswith("aten::")}):  # fmt: skip
-        packet = getattr(torch.ops.aten, name, None)
-        if not isinstance(packet, torch._ops.OpOverloadPacket):
+    for qualified in sorted(torch._C._dispatch_get_all_op_names()):
+        if not qualified.startswith("aten::") or not _is_captured(qualified):
             continue
-        for overload in packet.overloads():
-            op = getattr(packet, overload)
-            if not op._schema.is_mutable and "dimname" not in overload and _takes_tensors(op):
-                found.append(op)
+        name, _, overload = qualified.removeprefix("aten::").partition(".")
+        op = getattr(getattr(torch.ops.aten, name), overload or "default")
+        if not op._schema.is_mutable and _takes_tensors(op):
+            found.append(op)
     return found
+
+
+def _is_captured(name: str) -> bool:
+    """Whether it runs on a CPU as it is: a composite op is always traced as its parts."""
+    composite = torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
+    return not composite and torch._C._dispatch_has_computed_kernel_for_dispatch_key(name, "CPU")
 
 
 def _takes_tensors(op: torch._ops.OpOverload) -> bool:

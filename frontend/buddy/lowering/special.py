@@ -180,20 +180,6 @@ def polygamma(e: Emitter, order, x):
     return e.pointwise(body, x, dtype=F64)
 
 
-@lowers(aten.mvlgamma.default)
-def mvlgamma(e: Emitter, x, order):
-    """Σ log Γ(x − i/2) and a constant."""
-    constant = order * (order - 1) / 4 * pymath.log(pymath.pi)
-
-    def body(v):
-        total = number(constant)
-        for i in range(order):
-            total = arith.addf(total, _lgamma(arith.subf(v, number(i / 2))))
-        return total
-
-    return e.pointwise(body, x, dtype=F64)
-
-
 def _erfinv(y):
     """Newton's method on erf, and on erfc where erf is close to 1."""
     size = math.absf(y)
