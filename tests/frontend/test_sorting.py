@@ -48,6 +48,8 @@ def test_selections():
 
 
 def test_ties_of_integers_are_eagers_own():
+    with pytest.raises(UnsupportedOpError, match="eager's order is its own"):
+        compiled(lambda x: x.argsort())(TIES)
     with pytest.raises(UnsupportedOpError, match="choice among them"):
         compiled(lambda x: x.topk(2))(TIES)
 

@@ -83,3 +83,8 @@ def test_orthogonal_polynomials():
 def test_empty_and_rank_0():
     check(lambda x: (x.lgamma(), x.erfinv(), S.i0(x)), (0, 3))
     check(lambda x: (x.lgamma(), x.erfc()), ())
+
+
+def test_half_precision():
+    check(lambda x: (x.lgamma(), x.erfinv(), S.i0(x)), (5,), dtype=torch.bfloat16)
+    check(lambda x: x.erfc(), (5,), dtype=torch.float16)

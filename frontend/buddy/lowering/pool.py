@@ -10,7 +10,7 @@ import torch
 from mlir import ir
 from mlir.dialects import arith, tensor
 
-from ..types import Dim, TensorSpec, compute_dtype, product, simplify
+from ..types import Dim, TensorSpec, compute_dtype, is_float, product, simplify
 from . import scalar as s
 from .emitter import Emitter
 from .reduction import lowest
@@ -200,6 +200,8 @@ def _avg_window(e: Emitter, x, spatial: int, kernel_size, stride, padding) -> Wi
 
 
 def _avg_pool(e: Emitter, window: Window, x, ceil_mode, count_include_pad, divisor_override):
+    if not is_float(e.out.dtype):
+        raise Unsupported("an average of integers")
     total = _window_sums(e, window, x)
     if divisor_override or not ceil_mode and (count_include_pad or not any(window.padding)):
         return e.pointwise(arith.divf, total, divisor_override or pymath.prod(window.kernel))
