@@ -16,7 +16,7 @@ NATIVE := CMakeLists.txt pyproject.toml $(shell find midend backend runtime -typ
 PYTHON_SOURCES := $(shell find frontend -name '*.py' 2>/dev/null)
 CTEST := $(VENV)/ctest --test-dir build --output-on-failure --no-tests=error
 
-.PHONY: help demo test bench format setup build model check clean
+.PHONY: help demo test bench format setup build model coverage check clean
 .DEFAULT_GOAL := help
 
 help: ## What make can do
@@ -52,6 +52,13 @@ test: build/.built $(GGUF) ## All tests: lit and GoogleTest through ctest, then 
 	$(CTEST) || status=1; \
 	$(VENV)/python -m pytest tests || status=1; \
 	exit $$status
+
+coverage: build/.built ## Measure op coverage (half an hour), write docs/coverage.md
+	-$(VENV)/python tools/opinfo.py
+	-$(VENV)/python tools/opinfo.py --backward
+	-for dtype in bfloat16 float16 int64 bool; do $(VENV)/python tools/opinfo.py --dtype $$dtype; done
+	$(VENV)/python -m pytest -q tests/frontend
+	$(VENV)/python tools/coverage.py
 
 check: ## The source tree's conventions only (no build, seconds)
 	$(if $(wildcard $(VENV)/python),$(VENV)/python,$(PYTHON)) -m pytest -q tests/test_conventions.py

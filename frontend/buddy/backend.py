@@ -52,7 +52,7 @@ def buddy(
             fw_compiler=functools.partial(compile_as, False),
             bw_compiler=functools.partial(compile_as, False),
             inference_compiler=functools.partial(compile_as, _freezes(chosen, inference)),
-            decompositions=decompositions(),
+            decompositions=decompositions(training=not inference),
             keep_inference_input_mutations=True,
         )
         return backend(graph_module, example_inputs)

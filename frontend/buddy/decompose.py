@@ -11,6 +11,8 @@ import torch
 from torch._decomp import core_aten_decompositions, get_decompositions
 from torch._ops import OpOverload
 
+from .decompositions import OWN, TRAINING
+
 aten = torch.ops.aten
 
 # Core Aten takes these apart; whole they lower to one named op, or to a better fused one.
@@ -19,11 +21,16 @@ KEPT = (
     aten.addcdiv.default,
     aten.addcmul.default,
     aten.baddbmm.default,
+    aten.index_add.default,
+    aten.index_copy.default,
+    aten.index_fill.int_Scalar,
+    aten.index_fill.int_Tensor,
     aten.lerp.Scalar,
     aten.rsub.Scalar,
     aten.rsub.Tensor,
     aten.silu.default,
     aten.stack.default,
+    aten.take.default,
     aten.tril.default,
     aten.triu.default,
 )
@@ -33,22 +40,37 @@ DECOMPOSED = (
     aten.native_dropout.default,
     aten._native_batch_norm_legit.no_stats,
     aten._native_batch_norm_legit_functional.default,
+    aten._batch_norm_with_update_functional.default,
     aten.native_batch_norm_backward.default,
+    aten.batch_norm_backward.default,
     aten.native_layer_norm_backward.default,
     aten.embedding_dense_backward.default,
     aten._softmax_backward_data.default,
     aten._log_softmax_backward_data.default,
     aten.gelu_backward.default,
     aten.pixel_shuffle.default,
-    aten.index_fill.int_Scalar,
     aten.glu.default,
     aten.softplus.default,
     aten.nan_to_num.default,
+    aten.diagonal_backward.default,
+    aten.dist.default,
+    aten.grid_sampler_2d.default,
+    aten.ldexp.Tensor,
+    aten.linalg_vector_norm.default,
+    aten.logit_backward.default,
+    aten.narrow_copy.default,
+    aten.permute_copy.default,
+    aten.tril_indices.default,
+    aten.triu_indices.default,
+    aten.unbind_copy.int,
+    aten.unfold_backward.default,
+    aten.view_copy.default,
 )
 
 
 @functools.cache
-def decompositions() -> dict[OpOverload, Callable]:
+def decompositions(training: bool = False) -> dict[OpOverload, Callable]:
     """The table AOTAutograd applies while it traces."""
     table = dict(core_aten_decompositions().items()) | get_decompositions(DECOMPOSED)
-    return {op: fn for op, fn in table.items() if op not in KEPT}
+    table = {op: fn for op, fn in table.items() if op not in KEPT} | OWN
+    return table | TRAINING if training else table

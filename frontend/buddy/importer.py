@@ -325,6 +325,9 @@ class _GraphImporter:
                     f"the lowering of {node.target} at {where(node)} made a {result.type} "
                     f"where the graph says {spec.mlir_type()}"
                 )
+            for dim in spec.shape:
+                if not isinstance(dim, int) and not self.symbols.knows(dim):
+                    raise Unsupported(f"the size {dim} cannot be computed")
             self.emitter.track(result, spec)
 
     # Results.

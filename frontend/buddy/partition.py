@@ -15,7 +15,7 @@ from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner
 from torch.fx.passes.operator_support import OperatorSupportBase
 
 from . import counters
-from .errors import UnsupportedOp
+from .errors import UnsupportedOp, UnsupportedOpError
 
 
 class _Compilable(OperatorSupportBase):
@@ -31,7 +31,8 @@ class _Compilable(OperatorSupportBase):
             return self.is_node_supported(submodules, node.args[0])
         if node.target is torch.ops.aten.copy_.default:
             return False
-        return isinstance(node.meta.get("val"), (torch.Tensor, tuple, list, torch.SymInt))
+        # Arithmetic on sizes is left to Python: it costs little, and a part may not know them.
+        return isinstance(node.meta.get("val"), (torch.Tensor, tuple, list))
 
 
 def compile_parts(
@@ -44,19 +45,37 @@ def compile_parts(
 
     Each refused op is counted in `stats()` and warned about once.
     """
-    _report(refused)
-    support = _Compilable({op.name for op in refused})
+    names: set[str] = set()
+    while refused:
+        _report(refused)
+        names |= {op.name for op in refused}
+        fused, refused = _try_parts(graph_module, names, static, compile_whole)
+    return lambda args: fused(*args)
+
+
+def _try_parts(
+    graph_module: fx.GraphModule, names: set[str], static: frozenset[int], compile_whole: Callable
+) -> tuple[fx.GraphModule, list[UnsupportedOp]]:
+    """The graph with compiled parts between the nodes in `names`, and what was refused in them.
+
+    A part may lack what the whole graph had: a size that an op left out of it computes.
+    """
+    copy = fx.GraphModule(graph_module, graph_module.graph.__deepcopy__({}))
     partitioner = CapabilityBasedPartitioner(
-        graph_module, support, allows_single_node_partition=True
+        copy, _Compilable(names), allows_single_node_partition=True
     )
     fused = partitioner.partition_and_fuse()
     placeholders = [n for n in fused.graph.nodes if n.op == "placeholder"]
     parameters = {n for i, n in enumerate(placeholders) if i in static}
+    refused: list[UnsupportedOp] = []
     for node in list(fused.graph.nodes):
         if node.op == "call_module":
-            _compile_part(fused, node, parameters, compile_whole)
+            try:
+                _compile_part(fused, node, parameters, compile_whole)
+            except UnsupportedOpError as error:
+                refused += error.ops
     fused.recompile()
-    return lambda args: fused(*args)
+    return fused, refused
 
 
 def _report(refused: Sequence[UnsupportedOp]) -> None:

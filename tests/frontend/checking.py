@@ -56,9 +56,12 @@ def check(fn, *shapes, dtype=torch.float32, positive=False, tolerance=None, **op
     A tensor among `shapes` is taken as it is.
     """
     args = [s if isinstance(s, torch.Tensor) else make(s, dtype, positive) for s in shapes]
+    copies = [a.clone() for a in args]
     with torch.no_grad():
-        expected = fn(*[a.clone() for a in args])
+        expected = fn(*copies)
         actual = compiled(fn, **options)(*args)
     assert_same(actual, expected, tolerance)
+    for given, copy in zip(args, copies):  # nothing else was written to
+        torch.testing.assert_close(given, copy, atol=0, rtol=0, equal_nan=True)
     assert buddy.stats()["nodes_fallback"] == 0
     return actual

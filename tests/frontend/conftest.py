@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import buddy
@@ -11,7 +12,8 @@ import pytest
 import torch
 from buddy import lowering
 
-EXERCISED: set = set()
+EXERCISED: dict = {}  # (dialect, overload) -> the test files that compile it
+CURRENT = [""]  # the file of the running test
 
 if "buddy" not in torch._dynamo.list_backends(exclude_tags=None):
     # A checkout that is not installed has no entry point.
@@ -28,8 +30,9 @@ def own_cache(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def fresh_dynamo():
+def fresh_dynamo(request):
     """No test sees graphs or counters of another one."""
+    CURRENT[0] = request.path.name
     torch._dynamo.reset()
     buddy.reset()
     torch.manual_seed(0)
@@ -42,7 +45,8 @@ def recorder():
     from buddy.lowering import functionalized, registry
 
     def noting(op, dialect="linalg"):
-        EXERCISED.add((dialect if op in lowering.LOWERINGS[dialect] else "linalg", op))
+        key = (dialect if op in lowering.LOWERINGS[dialect] else "linalg", op)
+        EXERCISED.setdefault(key, set()).add(CURRENT[0])
         return registry.find(op, dialect)
 
     importer.find = functionalized.find = noting
@@ -56,8 +60,16 @@ def pytest_sessionfinish(session, exitstatus):
     here = {str(p) for p in session.config.rootpath.glob("tests/frontend/test_*.py")}
     if exitstatus != 0 or not here <= whole or session.config.getoption("keyword"):
         return
+    _write_exercised(session.config.rootpath / "build" / "exercised.json")
     known = {(d, op) for d, table in lowering.LOWERINGS.items() for op in table}
-    missing = sorted(f"{d}: {op}" for d, op in known - EXERCISED)
+    missing = sorted(f"{d}: {op}" for d, op in known - EXERCISED.keys())
     if missing:
         print("\nno numeric test exercised these lowerings:", *missing, sep="\n  ")
         session.exitstatus = 1
+
+
+def _write_exercised(path):
+    """For tools/coverage.py: the test files of each overload."""
+    if path.parent.is_dir():
+        by_op = {str(op): sorted(files) for (d, op), files in EXERCISED.items() if d == "linalg"}
+        path.write_text(json.dumps(by_op, indent=1))

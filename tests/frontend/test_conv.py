@@ -75,3 +75,23 @@ def test_bfloat16_pairs():
 
     for channels in (16, 5):
         check(convolve, (1, channels, 9, 12), (33, channels, 3, 3), dtype=torch.bfloat16)
+
+
+def test_grouped_transposed_and_volumes():
+    def convolve(x, w):
+        return (F.conv_transpose2d(x, w, groups=2), F.conv_transpose2d(x, w, None, 2, 1, 1, 2),
+                F.conv_transpose2d(x, w, None, 1, 3))  # fmt: skip
+
+    check(convolve, (2, 4, 5, 6), (4, 3, 3, 3), tolerance=(1e-4, 1e-4))
+    check(
+        lambda x, w: F.conv3d(x, w, groups=2),
+        (1, 4, 4, 5, 6),
+        (6, 2, 2, 3, 3),
+        tolerance=(1e-4, 1e-4),
+    )
+    check(
+        lambda x, w: F.conv3d(x, w, stride=2),
+        (1, 2, 4, 4, 4),
+        (3, 2, 3, 3, 3),
+        tolerance=(1e-4, 1e-4),
+    )

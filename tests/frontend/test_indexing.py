@@ -45,3 +45,26 @@ def test_scatters():
 def test_triangles():
     check(lambda x: (x.tril(), x.triu(), x.tril(-1), x.triu(2), x.tril(1)), (2, 5, 4))
     check(lambda x: (x.tril(), x.triu(1)), (4, 4), dtype=torch.bool)
+
+
+def test_views_by_position():
+    check(
+        lambda x: (x.diagonal(), x.diagonal(1, 1, 2), x.diagonal(-2, 0, -1), x.diagonal(9)),
+        (4, 5, 3),
+    )
+    check(lambda x, s: (x.diagonal_scatter(s[:4]), x.diagonal_scatter(s[:4], 1),
+                        x.diagonal_scatter(s[:3], -1)), (4, 5), (5,))  # fmt: skip
+    check(lambda x: (x.unfold(1, 3, 2), x.unfold(0, 4, 1), x.unfold(-1, 1, 1)), (4, 7))
+    check(lambda x: x.unfold(0, 1, 1), ())
+
+
+def test_take():
+    i = torch.tensor([[0, 3], [-1, 11]])
+    check(lambda x, i: (x.take(i), x.take(i[0])), (3, 4), i)
+    check(lambda x, i: x.take(i), (3, 4), torch.zeros(0, dtype=torch.int64))
+
+
+def test_several_index_tensors_broadcast():
+    i, j = torch.tensor([[0], [1]]), torch.tensor([2, 0, 1])
+    check(lambda x, i, j: (x[i, j], x[:, i, j], x[i, :, j], x[i, 1, j], x[..., j], x[i[0], :, 0]),
+          (3, 4, 3), i, j)  # fmt: skip

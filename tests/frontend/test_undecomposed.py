@@ -14,7 +14,7 @@ aten = torch.ops.aten
 
 @pytest.fixture(autouse=True)
 def no_decompositions(monkeypatch):
-    monkeypatch.setattr(backend, "decompositions", dict)
+    monkeypatch.setattr(backend, "decompositions", lambda training: {})
 
 
 def test_elementwise():
@@ -43,6 +43,19 @@ def test_factories():
                 aten.new_zeros(x, [2]), aten.new_full(x, [2], 7))  # fmt: skip
 
     check(make, (4,))
+
+
+def test_tensors_without_contents():
+    def make(x):
+        return (aten.ones_like(aten.empty_permuted([2, 3], [0, 1])) + x,
+                aten.ones_like(aten.empty_strided([2, 3], [3, 1])) + x)  # fmt: skip
+
+    check(make, (3,))
+
+
+def test_unsafe_index_put():
+    i = torch.tensor([2, 0])
+    check(lambda x, v, i: aten._unsafe_index_put(x, [i], v), (4, 3), (2, 3), i)
 
 
 def test_shapes():

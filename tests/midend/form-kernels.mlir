@@ -77,3 +77,24 @@ func.func @twice(%x: tensor<8xf32>) -> tensor<8xf32> {
   %b = call @layer(%a) : (tensor<8xf32>) -> tensor<8xf32>
   return %b : tensor<8xf32>
 }
+
+// -----
+
+// The fill that is read is not the one that is written to, though they are equal. Entry points
+// write to no argument that the graph does not update.
+// CHECK-LABEL: func private @scatter_0
+// CHECK-SAME:    %[[OUT:[a-z0-9]+]]: tensor<5x1xi64> {bufferization.writable = true}
+// CHECK-DAG:   %[[EMPTY:.*]] = tensor.empty
+// CHECK-DAG:   %[[SOURCE:.*]] = linalg.fill {{.*}} outs(%[[EMPTY]]
+// CHECK-DAG:   %[[START:.*]] = linalg.fill {{.*}} outs(%[[OUT]]
+// CHECK:       "buddy.scatter"(%{{.*}}, %[[SOURCE]], %[[START]])
+// CHECK-LABEL: func @counts
+// CHECK-SAME:    tensor<5xi64> {bufferization.writable = false}
+// CHECK-SAME:    tensor<2xf32> {buddy.mutable, bufferization.writable = true}
+func.func @counts(%positions: tensor<5xi64>, %state: tensor<2xf32> {buddy.mutable}) -> tensor<5x1xi64> {
+  %one = arith.constant 1 : i64
+  %e = tensor.empty() : tensor<5x1xi64>
+  %ones = linalg.fill ins(%one : i64) outs(%e : tensor<5x1xi64>) -> tensor<5x1xi64>
+  %r = "buddy.scatter"(%positions, %ones, %ones) <{kind = 1 : i64}> : (tensor<5xi64>, tensor<5x1xi64>, tensor<5x1xi64>) -> tensor<5x1xi64>
+  return %r : tensor<5x1xi64>
+}

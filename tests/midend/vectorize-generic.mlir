@@ -118,3 +118,40 @@ func.func @transposed(%x: memref<33x40xf32>, %out: memref<40x33xf32>) {
   }
   return
 }
+
+// -----
+
+// A running sum: the total stays in a register, and every step stores its own element.
+// CHECK-LABEL: func @scan
+// CHECK:       scf.for {{.*}} iter_args
+// CHECK:         arith.addf {{.*}} : vector<16xf32>
+// CHECK:         vector.store %{{.*}}, %arg2
+// CHECK:         scf.yield
+// CHECK:       vector.store %{{.*}}, %arg1
+// CHECK-NOT:   linalg.generic
+func.func @scan(%x: memref<9x64xf32>, %total: memref<64xf32>, %out: memref<9x64xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(c, i) -> (i, c)>, affine_map<(c, i) -> (c)>, affine_map<(c, i) -> (i, c)>],
+                  iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<9x64xf32>) outs(%total, %out : memref<64xf32>, memref<9x64xf32>) {
+  ^bb0(%a: f32, %t: f32, %o: f32):
+    %s = arith.addf %a, %t : f32
+    linalg.yield %s, %s : f32, f32
+  }
+  return
+}
+
+// -----
+
+// Along the scan itself there are no vectors.
+// CHECK-LABEL: func @row
+// CHECK:       linalg.generic
+func.func @row(%x: memref<64xf32>, %total: memref<f32>, %out: memref<64xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>, affine_map<(i) -> (i)>],
+                  iterator_types = ["reduction"]}
+      ins(%x : memref<64xf32>) outs(%total, %out : memref<f32>, memref<64xf32>) {
+  ^bb0(%a: f32, %t: f32, %o: f32):
+    %s = arith.addf %a, %t : f32
+    linalg.yield %s, %s : f32, f32
+  }
+  return
+}

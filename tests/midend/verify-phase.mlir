@@ -15,3 +15,11 @@ func.func private @tensors() {
   %e = tensor.empty() : tensor<4xf32>
   return
 }
+
+// -----
+
+// A kernel's result is in its destination: a buffer that is returned is another one.
+func.func private @kernel(%x: memref<4xf32>) -> memref<4xf32> attributes {buddy.kernel} {
+  // expected-error @below {{must not be left in the state `bufferized`}}
+  return %x : memref<4xf32>
+}

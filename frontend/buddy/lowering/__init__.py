@@ -3,16 +3,23 @@
 """Lowerings of Aten ops, one module per family; importing the package fills the registry."""
 
 from . import (  # noqa: F401
+    adaptive,
     attention,
+    bessel,
     conv,
     elementwise,
     factory,
     indexing,
     matmul,
     normalization,
+    numeric,
     pool,
     reduction,
+    scan,
+    scatter,
     shape,
+    sorting,
+    special,
     tosa,
 )
 from .registry import LOWERINGS, find  # noqa: F401

@@ -36,10 +36,9 @@ def convolution(
     spatial = e.rank(x) - 2
     stride, padding, dilation = (_per_dim(v, spatial) for v in (stride, padding, dilation))
     if transposed:
-        if groups != 1:
-            raise Unsupported("a transposed convolution with groups")
-        weight = _flipped(e, weight)
-        x = _dilated(e, x, stride, padding, dilation, e.shape(weight)[2:], output_padding)
+        kernel = e.shape(weight)[2:]
+        weight = _flipped(e, weight, groups)
+        x = _dilated(e, x, stride, padding, dilation, kernel, output_padding)
         stride, padding = [1] * spatial, [0] * spatial
     x = e.pad(x, [0, 0, *padding], [0, 0, *padding], 0)
     result = _convolve(e, x, weight, out, stride, dilation, groups)
@@ -103,12 +102,13 @@ def _int64_elements(values) -> ir.Attribute:
 
 def _convolve_groups(e: Emitter, x, weight, spec: TensorSpec, stride, dilation, groups):
     """Channels as (group, channel of the group): [N,G,C/G,H,W] with [G,F/G,C/G,KH,KW]."""
-    if spec.rank != 4:
-        raise Unsupported("a 3-D convolution with groups")
     x = e.reshape(x, _grouped(e.shape(x), 1, groups))
     weight = e.reshape(weight, _grouped(e.shape(weight), 0, groups))
     wide = spec.with_shape(_grouped(spec.shape, 1, groups))
-    result = _named(e, linalg.Conv2DNgchwGfchwOp, x, weight, wide, stride, dilation)
+    if spec.rank == 4:
+        result = _named(e, linalg.Conv2DNgchwGfchwOp, x, weight, wide, stride, dilation)
+    else:
+        result = _generic(e, x, weight, wide, stride, dilation)
     return e.reshape(result, spec.shape)
 
 
@@ -118,17 +118,27 @@ def _grouped(shape, dim: int, groups: int) -> tuple:
 
 
 def _generic(e: Emitter, x, weight, spec: TensorSpec, stride, dilation):
-    """Any number of spatial dimensions: out[n,f,o] += x[n,c,o·stride+k·dilation] · w[f,c,k]."""
-    spatial, rank = spec.rank - 2, spec.rank
+    """Any number of spatial dimensions: out[n,f,o] += x[n,c,o·stride+k·dilation] · w[f,c,k].
+
+    With groups, g stands after n, and before f in the weight.
+    """
+    spatial, rank = len(stride), spec.rank
+    first = rank - spatial  # loops: n, (g,) f, output positions, c, positions in the kernel
     loops = [ir.AffineDimExpr.get(i) for i in range(rank + 1 + spatial)]
     position = [
-        loops[2 + i] * stride[i] + loops[rank + 1 + i] * dilation[i] for i in range(spatial)
+        loops[first + i] * stride[i] + loops[rank + 1 + i] * dilation[i] for i in range(spatial)
     ]
     maps = [
-        ir.AffineMap.get(len(loops), 0, [loops[0], loops[rank], *position]),
-        ir.AffineMap.get(len(loops), 0, [loops[1], *loops[rank:]]),
+        ir.AffineMap.get(len(loops), 0, [*loops[: first - 1], loops[rank], *position]),
+        ir.AffineMap.get(len(loops), 0, [*loops[1:first], *loops[rank:]]),
         ir.AffineMap.get(len(loops), 0, loops[:rank]),
     ]
+    # A single window is as large as what it reads: its loop will be dropped.
+    sizes = list(e.shape(x))
+    for i, (size, step) in enumerate(zip(e.shape(weight)[-spatial:], dilation)):
+        if spec.shape[first + i] == 1:
+            sizes[first + i] = (size - 1) * step + 1
+    x = e.crop(x, sizes)
     narrow, wide = e.dtype(x), spec.dtype
 
     def body(a, b, total):
@@ -137,28 +147,36 @@ def _generic(e: Emitter, x, weight, spec: TensorSpec, stride, dilation):
     return e.generic([x, weight], [e.full(spec, 0)], maps, rank, 1 + spatial, body)[0]
 
 
-def _flipped(e: Emitter, weight):
-    """[C, F, k...] as the kernel of the equivalent convolution: [F, C, k...] reversed."""
+def _flipped(e: Emitter, weight, groups):
+    """[C, F/G, k...] as the kernel of the equivalent convolution: [F, C/G, k...] reversed."""
     from .shape import flip
 
     outs, e.out = e.out, e.spec(weight)
     reverse = flip(e, weight, list(range(2, e.rank(weight))))
     e.out = outs
-    return e.transpose(reverse, [1, 0, *range(2, e.rank(weight))])
+    channels, filters, *kernel = e.shape(weight)
+    split = e.reshape(reverse, (groups, channels // groups, filters, *kernel))
+    exchanged = e.transpose(split, [0, 2, 1, *range(3, e.rank(split))])
+    return e.reshape(exchanged, (groups * filters, channels // groups, *kernel))
 
 
 def _dilated(e: Emitter, x, stride, padding, dilation, kernel, output_padding):
-    """x with stride − 1 zeros between elements and the border a transposed kernel needs."""
+    """x with stride − 1 zeros between elements and the border a transposed kernel needs.
+
+    A border below zero, more padding than kernel, takes away instead.
+    """
     shape, spatial = e.shape(x), e.rank(x) - 2
     if not all(isinstance(d, int) for d in shape[2:]):
         raise Unsupported("a transposed convolution of a dynamic size")
     output_padding = _per_dim(output_padding, spatial)
     border = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding)]
-    if any(b < 0 for b in border):
-        raise Unsupported("a transposed convolution with more padding than kernel")
-    sizes = [
-        (d - 1) * s_ + 1 + 2 * b + o
-        for d, s_, b, o in zip(shape[2:], stride, border, output_padding)
-    ]
+    low = [max(b, 0) for b in border]
+    high = [max(b + o, 0) for b, o in zip(border, output_padding)]
+    inner = [(d - 1) * s_ + 1 for d, s_ in zip(shape[2:], stride)]
+    sizes = [a + d + b for a, d, b in zip(low, inner, high)]
     zeros = e.full(TensorSpec((*shape[:2], *sizes), e.dtype(x)), 0)
-    return e.insert(x, zeros, [0, 0, *border], [1, 1, *stride])
+    made = e.insert(x, zeros, [0, 0, *low], [1, 1, *stride])
+    if all(b >= 0 and b + o >= 0 for b, o in zip(border, output_padding)):
+        return made
+    kept = [d + 2 * b + o for d, b, o in zip(inner, border, output_padding)]
+    return e.slice(made, [0, 0, *(max(-b, 0) for b in border)], [*shape[:2], *kept])

@@ -237,6 +237,10 @@ class Emitter:
         ).result
         return self.track(value, spec)
 
+    def crop(self, x: ir.Value, sizes: Sequence[Dim]) -> ir.Value:
+        """The first `sizes` elements of x along each dimension."""
+        return x if self.shape(x) == tuple(sizes) else self.slice(x, [0] * len(sizes), sizes)
+
     def insert(self, x: ir.Value, into: ir.Value, offsets, strides=None) -> ir.Value:
         """`into` with x written at `offsets`, which may be index values."""
         strides = strides or [1] * self.rank(into)

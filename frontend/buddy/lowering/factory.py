@@ -56,6 +56,21 @@ def empty(e: Emitter, size):
     return e.full(e.out, 0)  # defined contents cost little and make results repeatable
 
 
+@lowers_factory(aten.empty_permuted.default)
+def empty_permuted(e: Emitter, size, physical_layout):
+    return e.full(e.out, 0)
+
+
+@lowers_factory(aten.empty_strided.default)
+def empty_strided(e: Emitter, size, stride):
+    return e.full(e.out, 0)
+
+
+@lowers_factory(aten.new_empty_strided.default)
+def new_empty_strided(e: Emitter, x, size, stride):
+    return e.full(e.out, 0)
+
+
 @lowers_factory(aten.new_ones.default)
 def new_ones(e: Emitter, x, size):
     return e.full(e.out, 1)

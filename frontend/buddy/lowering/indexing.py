@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Reads and writes at computed positions: embeddings, gathers, index tensors."""
+"""Reads at computed positions: embeddings, gathers, index tensors, triangles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from mlir import ir
 from mlir.dialects import arith, tensor
 
-from ..types import TensorSpec
+from ..types import Dim, TensorSpec, product
 from . import scalar as s
 from .emitter import Emitter
 from .registry import Unsupported, lowers
@@ -82,37 +82,122 @@ def gather(e: Emitter, x, dim, index, *, sparse_grad=False):
     return gather_elements(e, x, at, [index])
 
 
+class IndexBlock:
+    """How the index tensors of `x[i, :, j]` lie in the result.
+
+    They broadcast together and stand where the first of them does; with a slice between two of
+    them their dimensions come first, as NumPy has it.
+    """
+
+    def __init__(self, e: Emitter, x, indices):
+        indices = [*indices, *[None] * (e.rank(x) - len(indices))]
+        self.used = [d for d, i in enumerate(indices) if i is not None]
+        self.kept = [d for d, i in enumerate(indices) if i is None]
+        self.tensors = [indices[d] for d in self.used]
+        self.shape = _broadcast([e.shape(i) for i in self.tensors])
+        self.rest = tuple(e.shape(x)[d] for d in self.kept)
+        adjacent = self.used == list(range(self.used[0], self.used[-1] + 1))
+        self.start = self.used[0] if adjacent else 0
+        self.end = self.start + len(self.shape)
+        self.result = (*self.rest[: self.start], *self.shape, *self.rest[self.start :])
+
+    def to_front(self) -> list[int]:
+        """The permutation of the result that lets the index dimensions come first."""
+        block = range(self.start, self.end)
+        return [*block, *(d for d in range(len(self.result)) if d not in block)]
+
+
+def _broadcast(shapes) -> tuple[Dim, ...]:
+    """The common shape; where an extent is not 1 it is the same in all of them."""
+    rank = max(map(len, shapes))
+    columns = zip(*[(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes])
+    return tuple(next((d for d in column if d != 1), 1) for column in columns)
+
+
 @lowers(aten.index.Tensor, aten._unsafe_index.Tensor)
 def index_tensor(e: Emitter, x, indices):
-    """Index tensors broadcast together and stand where the first of them does.
-
-    With a slice between two of them their dimensions come first, as NumPy has it.
-    """
-    indices = list(indices) + [None] * (e.rank(x) - len(indices))
-    used = [d for d, i in enumerate(indices) if i is not None]
-    if any(e.dtype(indices[d]) == torch.bool for d in used):
+    if any(i is not None and e.dtype(i) == torch.bool for i in indices):
         raise Unsupported("a boolean index: the result's size depends on its values")
-    block = max(e.rank(indices[d]) for d in used)
-    adjacent = used == list(range(used[0], used[-1] + 1))
-    start = used[0] if adjacent else 0
-    sizes = {d: e.index(e.shape(x)[d]) for d in used}
-    tail = e.out.rank - start - block
-    ids = [e.reshape(indices[d], (*e.shape(indices[d]), *[1] * tail)) for d in used]
+    block = IndexBlock(e, x, indices)
+    sizes = {d: e.index(e.shape(x)[d]) for d in block.used}
+    tail = [1] * (e.out.rank - block.end)
+    ids = [e.reshape(i, (*e.shape(i), *tail)) for i in block.tensors]
 
     def at(loops, *elements):
-        rest = iter([*loops[:start], *loops[start + block :]])
-        chosen = dict(zip(used, elements))
+        rest = iter([*loops[: block.start], *loops[block.end :]])
+        chosen = dict(zip(block.used, elements))
         return [
-            wrapped(e, chosen[d], sizes[d]) if d in chosen else next(rest)
-            for d in range(len(indices))
+            wrapped(e, chosen[d], sizes[d]) if d in chosen else next(rest) for d in range(e.rank(x))
         ]
 
     return gather_elements(e, x, at, ids)
 
 
-def _matches(element, position) -> ir.Value:
-    """Whether an index element names `position`."""
-    return arith.cmpi(arith.CmpIPredicate.eq, as_index(element), position)
+@lowers(aten.take.default)
+def take(e: Emitter, x, index):
+    """Elements of x, seen flat."""
+    total = product(e.shape(x))
+    flat, extent = e.reshape(x, (total,)), e.index(total)
+    return gather_elements(e, flat, lambda loops, i: [wrapped(e, i, extent)], [index])
+
+
+@lowers(aten.unfold.default)
+def unfold(e: Emitter, x, dimension, size, step):
+    """Windows along a dimension; their elements are the last dimension of the result."""
+    if e.rank(x) == 0:
+        return e.reshape(x, e.out.shape)
+    dimension %= e.rank(x)
+    stride = e.index(step)
+
+    def at(loops):
+        first = arith.muli(loops[dimension], stride)
+        inside = arith.addi(first, loops[-1])
+        return [inside if d == dimension else v for d, v in enumerate(loops[:-1])]
+
+    return gather_elements(e, x, at)
+
+
+def _on_diagonal(rank: int, dim1: int, dim2: int, offset: int):
+    """Where element `k` of a diagonal lies: rows (dim1) and columns (dim2) start at."""
+    return dim1 % rank, dim2 % rank, max(-offset, 0), max(offset, 0)
+
+
+@lowers(aten.diagonal.default)
+def diagonal(e: Emitter, x, offset=0, dim1=0, dim2=1):
+    rows, columns, down, right = _on_diagonal(e.rank(x), dim1, dim2, offset)
+    starts = {rows: e.index(down), columns: e.index(right)}
+
+    def at(loops):
+        rest = iter(loops[:-1])
+        return [
+            arith.addi(loops[-1], starts[d]) if d in starts else next(rest)
+            for d in range(e.rank(x))
+        ]
+
+    return gather_elements(e, x, at)
+
+
+@lowers(aten.diagonal_scatter.default)
+def diagonal_scatter(e: Emitter, x, src, offset=0, dim1=0, dim2=1):
+    """x, with src where row and column meet on the diagonal."""
+    if e.is_empty(e.spec(src)):
+        return x
+    rows, columns, down, right = _on_diagonal(e.rank(x), dim1, dim2, offset)
+    zero = e.index(0)
+    last = arith.subi(e.index(e.shape(src)[-1]), e.index(1))
+    starts = e.index(down), e.index(right)
+
+    def body(element):
+        loops = [s.loop_index(d) for d in range(e.out.rank)]
+        place = arith.subi(loops[rows], starts[0])
+        other = arith.subi(loops[columns], starts[1])
+        inside = arith.cmpi(arith.CmpIPredicate.eq, place, other)
+        inside = arith.andi(inside, arith.cmpi(arith.CmpIPredicate.sge, place, zero))
+        near = arith.minsi(arith.maxsi(place, zero), last)
+        kept = [v for d, v in enumerate(loops) if d not in (rows, columns)]
+        return s.select(inside, tensor.extract(src, [*kept, near]), element)
+
+    return e.map(body, [x], e.out)
 
 
 @lowers(aten.select_scatter.default)
@@ -136,47 +221,6 @@ def slice_scatter(e: Emitter, x, src, dim=0, start=None, end=None, step=1):
     offsets[dim] = _clamped_start(e.shape(x)[dim], start)
     strides = [step if i == dim else 1 for i in range(e.rank(x))]
     return e.insert(e.cast(src, e.out.dtype), x, offsets, strides)
-
-
-@lowers(aten.scatter.src)
-def scatter_src(e: Emitter, x, dim, index, src):
-    return _scatter(e, x, dim, index, src, lambda old, new: new)
-
-
-@lowers(aten.scatter_add.default)
-def scatter_add(e: Emitter, x, dim, index, src):
-    return _scatter(e, x, dim, index, src, s.add)
-
-
-@lowers(aten.scatter.value)
-def scatter_value(e: Emitter, x, dim, index, value):
-    src = e.full(TensorSpec(e.shape(index), e.dtype(x)), value)
-    return _scatter(e, x, dim, index, src, lambda old, new: new)
-
-
-def _scatter(e: Emitter, x, dim, index, src, combine):
-    """out[i] = combine over all j with index[j] = i, starting at x[i]; a reduction over j.
-
-    Every output element looks at all of `index` along dim: parallel without atomics, and the
-    last write wins as in eager. Made for short dimensions; index must span x elsewhere.
-    """
-    if e.rank(x) == 0 or e.is_empty(e.spec(index)):
-        raise Unsupported("scatter on a scalar or an empty index")
-    rank, dim = e.rank(x), dim % e.rank(x)
-    same = [i for i in range(rank) if i != dim and e.shape(index)[i] != e.shape(x)[i]]
-    if same:
-        raise Unsupported(f"the index is smaller than the tensor in dimension {same[0]}")
-    if e.shape(src) != e.shape(index):
-        src = e.slice(src, [0] * rank, e.shape(index))
-    loops = [ir.AffineDimExpr.get(i) for i in range(rank + 1)]
-    read = ir.AffineMap.get(rank + 1, 0, [loops[rank if i == dim else i] for i in range(rank)])
-    write = ir.AffineMap.get(rank + 1, 0, loops[:rank])
-
-    def body(i, new, old):
-        return s.select(_matches(i, s.loop_index(dim)), combine(old, new), old)
-
-    # A copy of x is the start: the init of a reduction is overwritten.
-    return e.generic([index, src], [x], [read, read, write], rank, 1, body)[0]
 
 
 @lowers(aten.tril.default)

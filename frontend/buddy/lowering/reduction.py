@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Reductions: sums, means, extrema, their positions, and running sums."""
+"""Reductions: sums, means, extrema and their positions."""
 
 from __future__ import annotations
 
@@ -236,31 +236,6 @@ def variance(e: Emitter, x, dim, correction):
 def _squared_distance(x, mean):
     distance = arith.subf(x, mean)
     return arith.mulf(distance, distance)
-
-
-@lowers(aten.cumsum.default)
-def cumsum(e: Emitter, x, dim, *, dtype=None):
-    """out[i] = Σ x[j] for j ≤ i, as a reduction over j: linalg has no scan.
-
-    Quadratic in the length, but parallel and fusible; the sequences it sees are positions.
-    """
-    if e.rank(x) == 0 or e.is_empty(e.out):
-        return e.cast(x, e.out.dtype)
-    rank, dim, source = e.rank(x), dim % e.rank(x), e.dtype(x)
-    wide = compute_dtype(e.out.dtype)
-    loops = [ir.AffineDimExpr.get(i) for i in range(rank + 1)]
-    read = [loops[rank] if i == dim else loops[i] for i in range(rank)]
-    maps = [
-        ir.AffineMap.get(rank + 1, 0, read),
-        ir.AffineMap.get(rank + 1, 0, loops[:rank]),
-    ]
-
-    def body(element, total):
-        reached = arith.cmpi(arith.CmpIPredicate.sle, s.loop_index(rank), s.loop_index(dim))
-        return s.select(reached, s.add(total, s.cast(element, source, wide)), total)
-
-    start = e.full(e.out.with_dtype(wide), 0)
-    return e.cast(e.generic([x], [start], maps, rank, 1, body)[0], e.out.dtype)
 
 
 @lowers(aten.logsumexp.default)

@@ -184,6 +184,8 @@ def cast(x: ir.Value, source: torch.dtype, target: torch.dtype) -> ir.Value:
 def _float_to_float(x: ir.Value, kind: ir.Type) -> ir.Value:
     if kind.width > x.type.width:
         return arith.extf(kind, x)
+    if kind.width == 16 and x.type.width == 64:
+        x = arith.truncf(ir.F32Type.get(), x)  # as eager does; there is no instruction for more
     if kind.width < x.type.width:
         return arith.truncf(kind, x)
     # f16 and bf16 meet in f32.

@@ -44,6 +44,11 @@ def clone(e: Emitter, x, *, memory_format=None):
     return x  # values are immutable, and every tensor is row-major here
 
 
+@lowers(aten.copy.default)
+def copy(e: Emitter, x, src, non_blocking=False):
+    return e.convert(src, e.out)
+
+
 @lowers(aten.permute.default)
 def permute(e: Emitter, x, dims):
     return e.transpose(x, [d % e.rank(x) for d in dims])

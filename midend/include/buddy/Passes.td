@@ -154,6 +154,17 @@ def LowerCopiesPass : Pass<"buddy-lower-copies"> {
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
 
+def LowerScatterPass : InterfacePass<"buddy-lower-scatter", "::mlir::FunctionOpInterface"> {
+  let summary = "Rewrite buddy.scatter as a loop over its positions.";
+  let description = [{
+    Needs: memrefs.
+    Leaves: a loop in the order of the positions, because they may collide; its body folds one
+    row, a `linalg.generic` unless the row is a single element. Threads share long rows.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
 def LowerStructuralOpsPass : Pass<"buddy-lower-structural-ops"> {
   let summary = "Rewrite concat, pad and pack as elementwise ops and copies into slices.";
   let description = [{
@@ -356,7 +367,8 @@ def VerifyPhasePass : Pass<"buddy-verify-phase", "::mlir::ModuleOp"> {
   let description = [{
     Needs: any module.
     Leaves: it as it is; fails naming each operation that the state `phase` forbids. `kernels`:
-    no work in entry points. `bufferized`: no tensors. `vectorized`: no linalg or buddy ops.
+    no work in entry points. `bufferized`: no tensors, no results of kernels. `vectorized`: no
+    linalg or buddy ops.
     `llvm`: LLVM and OpenMP dialects alone.
   }];
   let options = [Option<"phase", "phase", "std::string", /*default=*/"\"llvm\"",

@@ -25,7 +25,8 @@ static bool disagree(int64_t a, int64_t b) {
   return !ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b;
 }
 
-/// On tensors the op reads its inputs only; on memrefs it also writes its init.
+/// On tensors the op reads its inputs only; on memrefs it also writes its init, which a
+/// scatter changes in part.
 static void
 destinationEffects(DestinationStyleOpInterface op,
                    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
@@ -34,7 +35,7 @@ destinationEffects(DestinationStyleOpInterface op,
       continue;
     if (op.isDpsInit(&operand))
       effects.emplace_back(MemoryEffects::Write::get(), &operand);
-    else
+    if (!op.isDpsInit(&operand) || isa<ScatterOp>(op))
       effects.emplace_back(MemoryEffects::Read::get(), &operand);
   }
 }
@@ -50,6 +51,11 @@ void MatmulOp::getEffects(
 }
 
 void Conv2DOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  destinationEffects(*this, effects);
+}
+
+void ScatterOp::getEffects(
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
   destinationEffects(*this, effects);
 }
@@ -115,6 +121,22 @@ LogicalResult Conv2DOp::verify() {
     return emitOpError("rhs does not have the depth of kernel and channels");
   if (in.getRank() == 4 && disagree(in.getDimSize(0), out.getDimSize(0)))
     return emitOpError("input and init differ in N");
+  return success();
+}
+
+LogicalResult ScatterOp::verify() {
+  ShapedType positions = shaped(getPositions()), source = shaped(getSource()),
+             out = shaped(getInit());
+  if (positions.getRank() != 1 || source.getRank() != 2 || out.getRank() != 2)
+    return emitOpError("takes positions [N], source [N,R] and init [M,R]");
+  if (!positions.getElementType().isSignlessInteger())
+    return emitOpError("takes integer positions, not ") << positions.getElementType();
+  if (disagree(positions.getDimSize(0), source.getDimSize(0)))
+    return emitOpError("positions and source differ in N");
+  if (disagree(source.getDimSize(1), out.getDimSize(1)))
+    return emitOpError("source and init differ in R");
+  if (source.getElementType() != out.getElementType())
+    return emitOpError("source and init differ in their element type");
   return success();
 }
 

@@ -12,13 +12,14 @@ using namespace mlir;
 
 namespace {
 
-/// Reads its inputs and overwrites its init, which becomes the result in place.
+/// Reads its inputs and overwrites its init, which becomes the result in place. A scatter
+/// keeps what it does not write.
 template <typename Op>
 struct DestinationModel
     : bufferization::DstBufferizableOpInterfaceExternalModel<DestinationModel<Op>, Op> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
                               const bufferization::AnalysisState &) const {
-    return !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
+    return isa<buddy::ScatterOp>(op) || !cast<DestinationStyleOpInterface>(op).isDpsInit(&operand);
   }
 
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
@@ -164,6 +165,7 @@ void buddy::registerDialect(DialectRegistry &registry) {
     MatmulOp::attachInterface<ProductTiling<MatmulOp>>(*context);
     Conv2DOp::attachInterface<DestinationModel<Conv2DOp>>(*context);
     Conv2DOp::attachInterface<ProductTiling<Conv2DOp>>(*context);
+    ScatterOp::attachInterface<DestinationModel<ScatterOp>>(*context);
     context->loadDialect<affine::AffineDialect, arith::ArithDialect, tensor::TensorDialect>();
   });
 }

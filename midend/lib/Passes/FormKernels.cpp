@@ -31,6 +31,7 @@ public:
   Outliner(const KernelGroup &group, func::FuncOp host) : group(group), host(host) {}
 
   void outline(StringRef name) {
+    ownInits();
     for (Operation *op : group.inProgramOrder())
       include(op);
     addDestinations();
@@ -39,6 +40,25 @@ public:
   }
 
 private:
+  /// Gives the root fills and empty tensors of its own to start from. Equal ones have been
+  /// merged, but where an input starts from the same one the result has to be another buffer.
+  void ownInits() {
+    OpBuilder builder(group.root());
+    for (OpOperand &init : cast<DestinationStyleOpInterface>(group.root()).getDpsInitsMutable()) {
+      auto fill = init.get().getDefiningOp<linalg::FillOp>();
+      if (fill) {
+        init.set(builder.clone(*fill)->getResult(0));
+        fill = init.get().getDefiningOp<linalg::FillOp>();
+      }
+      OpOperand &start = fill ? *fill.getOutputsMutable().begin() : init;
+      if (auto empty = start.get().getDefiningOp<tensor::EmptyOp>()) {
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPointAfter(empty);
+        start.set(builder.clone(*empty)->getResult(0));
+      }
+    }
+  }
+
   /// Adds `op` to the body, after what has to be cloned beside it, and notes its inputs.
   void include(Operation *op) {
     for (Value value : usedValues(op)) {
@@ -92,7 +112,10 @@ private:
     builder.setInsertionPointToStart(entry);
     IRMapping mapping;
     mapping.map(arguments, entry->getArguments().take_front(arguments.size()));
-    mapping.map(placeholders, entry->getArguments().take_back(destinations.size()));
+    ValueRange results = entry->getArguments().take_back(destinations.size());
+    for (auto [placeholder, result] : llvm::zip(placeholders, results))
+      if (!inputs.contains(placeholder))
+        mapping.map(placeholder, result);
     for (unsigned index = 0; index < types.size(); ++index)
       if (isa<TensorType>(types[index]))
         kernel.setArgAttr(index, bufferization::BufferizationDialect::kWritableAttrName,
@@ -100,6 +123,11 @@ private:
     for (Operation *op : inBlockOrder())
       builder.clone(*op, mapping);
     Operation *root = mapping.lookup(group.root()->getResult(0)).getDefiningOp();
+    // What the root reads beside starting from it comes twice.
+    auto inits = cast<DestinationStyleOpInterface>(root).getDpsInitsMutable();
+    for (auto [number, placeholder] : llvm::enumerate(placeholders))
+      if (inputs.contains(placeholder))
+        inits[number].set(results[number]);
     Operation *tiled = mapping.lookup(group.tiledRoot()->getResult(0)).getDefiningOp();
     tiled->setAttr("buddy.tile_dims", builder.getDenseI64ArrayAttr(group.tileDims()));
     func::ReturnOp::create(builder, root->getLoc(), root->getResults());
@@ -130,13 +158,17 @@ private:
   SmallVector<Value> destinations, placeholders;
 };
 
-/// A slice that leaves the kernels' world (a view or a result takes it) is copied out.
+/// A slice that leaves the kernels' world (a view or a result takes it), or that another one
+/// is inserted into, is copied out.
 void materializeSlices(func::FuncOp function) {
   for (auto slice : llvm::to_vector(function.front().getOps<tensor::ExtractSliceOp>())) {
     SmallVector<OpOperand *> uses;
-    for (OpOperand &use : slice->getUses())
-      if (!isCompute(function.front().findAncestorOpInBlock(*use.getOwner())))
+    for (OpOperand &use : slice->getUses()) {
+      auto user = dyn_cast<DestinationStyleOpInterface>(use.getOwner());
+      if (!isCompute(function.front().findAncestorOpInBlock(*use.getOwner())) ||
+          (user && user.isDpsInit(&use)))
         uses.push_back(&use);
+    }
     if (uses.empty())
       continue;
     OpBuilder builder(slice->getContext());
@@ -150,6 +182,18 @@ void materializeSlices(func::FuncOp function) {
   }
 }
 
+/// Entry points write to the arguments that the graph updates, and to no other one.
+void protectArguments(func::FuncOp function) {
+  Builder b(function.getContext());
+  for (BlockArgument argument : function.getArguments())
+    if (isa<TensorType>(argument.getType())) {
+      bool isMutable = bool(function.getArgAttr(argument.getArgNumber(), "buddy.mutable"));
+      function.setArgAttr(argument.getArgNumber(),
+                          bufferization::BufferizationDialect::kWritableAttrName,
+                          b.getBoolAttr(isMutable));
+    }
+}
+
 struct FormKernelsPass : impl::FormKernelsPassBase<FormKernelsPass> {
   using Base::Base;
 
@@ -158,6 +202,8 @@ struct FormKernelsPass : impl::FormKernelsPassBase<FormKernelsPass> {
     for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       if (function.isExternal() || function->hasAttr("buddy.kernel"))
         continue;
+      if (function.isPublic())
+        protectArguments(function);
       materializeSlices(function);
       KernelGroups groups(function.front());
       for (const KernelGroup &group : groups) {

@@ -19,6 +19,22 @@ constexpr int64_t reductionUnroll = 4;
 
 static bool isMemRef(Value value) { return isa<MemRefType>(value.getType()); }
 
+/// LLVM cannot move vectors of 16-bit floats whose length is not a power of two.
+static bool hasHalves(linalg::LinalgOp op) {
+  return llvm::any_of(op->getOperands(), [](Value operand) {
+    auto type = dyn_cast<FloatType>(getElementTypeOrSelf(operand.getType()));
+    return type && type.getWidth() == 16;
+  });
+}
+
+bool buddy::isScanned(linalg::LinalgOp op, OpOperand &init) {
+  AffineMap map = op.getMatchingIndexingMap(&init);
+  for (auto [loop, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
+    if (iterator == utils::IteratorType::reduction && map.isFunctionOfDim(loop))
+      return true;
+  return false;
+}
+
 GenericEmitter::GenericEmitter(LoopBuilder &b, linalg::LinalgOp op, const VectorBody &body,
                                GenericSchedule schedule, int64_t bits)
     : b(b), op(op), body(body), schedule(schedule), dimension(schedule.dimension),
@@ -29,7 +45,7 @@ GenericEmitter::GenericEmitter(LoopBuilder &b, linalg::LinalgOp op, const Vector
   if (schedule.across >= 0) // a square of more vectors would not fit the registers
     lanes = std::min<int64_t>(lanes, 16);
   else if (known)
-    lanes = std::clamp<int64_t>(*known, 1, lanes);
+    lanes = std::clamp<int64_t>(hasHalves(op) ? llvm::PowerOf2Ceil(*known) : *known, 1, lanes);
 }
 
 /// Each loop's extent, from the first operand that has it.
@@ -101,21 +117,27 @@ void GenericEmitter::emitParallel(ArrayRef<int64_t> reductions) {
         state.push_back(used ? b.load(type, init.get(), indicesOf(init), mask) : b.zero(type));
       }
     }
+    auto store = [&](ValueRange values, bool scanned) {
+      for (int64_t u = 0; u < count; ++u) {
+        ivs[dimension] = b.add(start, u * lanes);
+        storeOutputs(values.slice(u * op.getNumDpsInits(), op.getNumDpsInits()), mask, scanned);
+      }
+    };
     state = nest(reductions, state, [&](ValueRange values) {
       ivs[dimension] = start;
-      return emitChunk(count, mask, values);
+      Values next = emitChunk(count, mask, values);
+      store(next, /*scanned=*/true);
+      return next;
     });
-    for (int64_t u = 0; u < count; ++u) {
-      ivs[dimension] = b.add(start, u * lanes);
-      storeOutputs(ValueRange(state).slice(u * op.getNumDpsInits(), op.getNumDpsInits()), mask);
-    }
+    store(state, /*scanned=*/false);
     return Values();
   });
 }
 
-void GenericEmitter::storeOutputs(ValueRange values, Value mask) {
+void GenericEmitter::storeOutputs(ValueRange values, Value mask, bool scanned) {
   for (auto [value, init] : llvm::zip(values, op.getDpsInitsMutable()))
-    b.store(value, init.get(), indicesOf(init), mask);
+    if (isScanned(op, init) == scanned)
+      b.store(value, init.get(), indicesOf(init), mask);
 }
 
 /// Whole squares, then those that reach over an edge, under masks.
@@ -168,7 +190,7 @@ void GenericEmitter::emitSquare(Value across, Value start, bool masked) {
     for (OpOperand &init : op.getDpsInitsMutable())
       state.push_back(
           b.zero(VectorType::get(lanes, cast<MemRefType>(init.get().getType()).getElementType())));
-    storeOutputs(emitChunk(1, mask, state), mask);
+    storeOutputs(emitChunk(1, mask, state), mask, /*scanned=*/false);
   }
   crossed.clear();
 }

@@ -9,6 +9,7 @@
 // If it is a reduction, independent partial results hide its latency, and meet at the end:
 //   for parallel dims: partial = neutral; for chunk: partial = reduce(partial, in[chunk])
 //                      out = reduce(out, partial)
+// An output that moves with a reduction (a running sum) is stored at each of its steps.
 // The rest of a row that fills no vector is read and written under a mask.
 //
 // A transposed operand is contiguous along another dimension. It is read in squares, which
@@ -30,6 +31,9 @@ struct GenericSchedule {
   int64_t across = -1;   // along which the crossing operands are contiguous, if there are any
   llvm::SmallVector<mlir::Operation *> combiners; // of a reduction along `dimension`
 };
+
+/// Whether each step of a reduction has an element of its own in `init`.
+bool isScanned(mlir::linalg::LinalgOp op, mlir::OpOperand &init);
 
 class GenericEmitter {
 public:
@@ -56,7 +60,7 @@ private:
   Values indicesOf(mlir::OpOperand &operand);
   Value readInput(mlir::OpOperand &operand, Value mask);
   bool isCrossing(mlir::OpOperand &operand);
-  void storeOutputs(mlir::ValueRange values, Value mask);
+  void storeOutputs(mlir::ValueRange values, Value mask, bool scanned);
   Value combine(mlir::Operation *combiner, Value a, Value c);
   Value neutral(mlir::Operation *combiner);
 

@@ -11,7 +11,7 @@ using namespace mlir;
 using namespace buddy;
 
 bool buddy::isCompute(Operation *op) {
-  return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp, tensor::InsertSliceOp,
+  return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp, ScatterOp, tensor::InsertSliceOp,
              tensor::ExtractSliceOp>(op);
 }
 

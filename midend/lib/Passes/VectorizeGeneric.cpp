@@ -120,6 +120,9 @@ struct VectorizeGeneric : OpInterfaceRewritePattern<linalg::LinalgOp> {
       return refuse("operands are tensors: bufferize first");
     if (!hasKnownExtents(op))
       return refuse("a loop runs over no dimension of an operand");
+    for (OpOperand &init : op.getDpsInitsMutable())
+      if (isScanned(op, init) && !op.getMatchingBlockArgument(&init).use_empty())
+        return refuse("a scan reads what its output held before");
     GenericSchedule schedule;
     if (std::optional<int64_t> dimension = chooseDimension(op))
       schedule.dimension = *dimension;
@@ -133,6 +136,9 @@ struct VectorizeGeneric : OpInterfaceRewritePattern<linalg::LinalgOp> {
     if (op.getIteratorTypesArray()[schedule.dimension] == utils::IteratorType::reduction) {
       if (!hasPlainMaps(op))
         return refuse("vectors along a window would be short");
+      for (OpOperand &init : op.getDpsInitsMutable())
+        if (isScanned(op, init))
+          return refuse("vectors along a scan would need each other's results");
       schedule.combiners = findCombiners(op);
       if (schedule.combiners.empty())
         return refuse("the reduction is not a fold by one known operation");

@@ -14,7 +14,7 @@ namespace {
 using Allowed = bool (*)(Operation *);
 
 bool isKernelWork(Operation *op) {
-  return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp>(op);
+  return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp, ScatterOp>(op);
 }
 
 /// Entry points call kernels; the work itself is inside of them.
@@ -23,7 +23,15 @@ bool isAllowedInKernels(Operation *op) {
   return !isKernelWork(op) || !function || !function.isPublic();
 }
 
+/// A kernel's results are its destinations: one that is returned is in another buffer.
+bool returnsFromKernel(Operation *op) {
+  return isa<func::ReturnOp>(op) && op->getNumOperands() != 0 &&
+         op->getParentOp()->hasAttr("buddy.kernel");
+}
+
 bool isAllowedInBufferized(Operation *op) {
+  if (returnsFromKernel(op))
+    return false;
   auto isTensor = [](Type type) { return isa<TensorType>(type); };
   return llvm::none_of(op->getOperandTypes(), isTensor) &&
          llvm::none_of(op->getResultTypes(), isTensor);

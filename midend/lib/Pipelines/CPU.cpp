@@ -102,6 +102,8 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   matmul.hasBF16Dot = options.hasBf16Dot;
   pm.addNestedPass<func::FuncOp>(createVectorizeMatmulPass(matmul));
   pm.addPass(createVectorizeAttentionPass(VectorizeAttentionPassOptions{options.vectorBits}));
+  // Rows of a scatter become generic ops.
+  pm.addNestedPass<func::FuncOp>(createLowerScatterPass());
   pm.addNestedPass<func::FuncOp>(
       createVectorizeGenericPass(VectorizeGenericPassOptions{options.vectorBits}));
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());

@@ -6,6 +6,7 @@
 #ifndef BUDDY_OPS_TD
 #define BUDDY_OPS_TD
 
+include "mlir/Dialect/Arith/IR/ArithBase.td"
 include "mlir/IR/OpBase.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -95,6 +96,21 @@ def Buddy_MatmulOp : Buddy_DestinationOp<"matmul"> {
       return getTransposed() ? rank - 2 : rank - 1;
     }
   }];
+}
+
+def Buddy_ScatterOp : Buddy_DestinationOp<"scatter"> {
+  let summary = "Rows written, or folded in, at computed positions.";
+  let description = [{
+    `for i in 0..N: out[positions[i], :] = kind(out[positions[i], :], source[i, :])`
+
+    positions `[N]` of integers, source `[N,R]`, init and result `[M,R]`; the result starts as
+    the init. Rows are taken in order, so that of colliding ones `assign` keeps the last and
+    the others fold all. A position outside of 0..M is passed over.
+  }];
+  let arguments = (ins Buddy_Shaped:$positions, Buddy_Shaped:$source, Buddy_Shaped:$init,
+                       AtomicRMWKindAttr:$kind);
+  let results = (outs Variadic<AnyRankedTensor>:$result);
+  let hasVerifier = 1;
 }
 
 #endif

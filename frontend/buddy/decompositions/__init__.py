@@ -1,0 +1,9 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Decompositions that torch does not have, in torch's own words, one module per family.
+
+A function returns NotImplemented for arguments that it leaves to the op's lowering.
+"""
+
+from . import attention, distances, gradients, linear_algebra, selection  # noqa: F401
+from .registry import OWN, TRAINING  # noqa: F401

@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Elements that are chosen or counted by their values, where the result's size is known."""
+
+from __future__ import annotations
+
+import torch
+
+from .registry import decomposes
+
+aten = torch.ops.aten
+
+
+@decomposes(aten.nonzero_static.default)
+def nonzero_static(x, *, size, fill_value=-1):
+    """Positions of the first `size` elements that are not 0; rows beyond them are filled."""
+    if x.dim() == 0 or x.numel() == 0 or size == 0:
+        return NotImplemented
+    chosen = (x != 0).flatten()
+    number = chosen.cumsum(0) - 1
+    place = torch.where(chosen & (number < size), number, size)
+    count = x.numel()
+    none = torch.full((size + 1,), count, dtype=torch.int64, device=x.device)
+    flat = none.scatter(0, place, torch.arange(count, device=x.device))[:size]
+    found, columns = flat < count, []
+    for extent in reversed(x.shape):
+        columns.append(flat % extent)
+        flat = torch.div(flat, extent, rounding_mode="floor")
+    positions = torch.stack(columns[::-1], 1)
+    return torch.where(found.unsqueeze(1), positions, fill_value)
+
+
+@decomposes(aten.histc.default)
+def histc(x, bins=100, min=0, max=0):  # noqa: A002 - the schema's names
+    """Elements in each of `bins` equal parts of [min, max]; of x's own range where they agree."""
+    if x.numel() == 0 or not x.is_floating_point():
+        return NotImplemented
+    x = x.flatten()
+    low, high = torch.full_like(x[:1], min), torch.full_like(x[:1], max)
+    if min == max:
+        low, high = x.amin().unsqueeze(0), x.amax().unsqueeze(0)
+        single = low == high
+        low, high = torch.where(single, low - 1, low), torch.where(single, high + 1, high)
+    inside = (x >= low) & (x <= high)
+    place = ((x - low) / (high - low) * bins).to(torch.int64).clamp(0, bins - 1)
+    place = torch.where(inside, place, bins)
+    counts = torch.zeros(bins + 1, dtype=x.dtype, device=x.device)
+    return counts.scatter_add(0, place, torch.ones_like(x))[:bins]

@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Our own decompositions against eager: linear algebra of small matrices, distances."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from buddy import UnsupportedOpError
+from checking import check, compiled
+
+L = torch.linalg
+CLOSE = (2e-3, 2e-3)
+
+
+def positive(*shape):
+    x = torch.randn(*shape)
+    return x @ x.transpose(-2, -1) + torch.eye(shape[-1])
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (2, 3, 4, 4), (1, 1), (0, 0), (0, 3, 3)])
+def test_factorizations(shape):
+    x = torch.randn(shape)
+    check(lambda x: (*L.lu_factor_ex(x), *L.lu(x)), x, tolerance=CLOSE)
+    check(lambda x: (L.det(x), *L.slogdet(x), *L.inv_ex(x)), x, tolerance=CLOSE)
+    p = positive(*shape)
+    check(lambda p: (*L.cholesky_ex(p), L.cholesky_ex(p, upper=True).L), p, tolerance=CLOSE)
+
+
+def test_rectangular_and_singular():
+    check(lambda x: (*L.lu_factor_ex(x), *L.lu(x)), (4, 6), tolerance=CLOSE)
+    check(lambda x: (*L.lu_factor_ex(x), *L.lu(x)), (6, 4), tolerance=CLOSE)
+    singular = torch.tensor([[0.0, 1.0], [0.0, 2.0]])
+    check(lambda x: (L.det(x), L.lu_factor_ex(x).info), singular)
+    check(lambda x: L.cholesky_ex(x).info, torch.tensor([[1.0, 2.0], [2.0, 1.0]]))
+
+
+def test_solvers():
+    a, b, v = torch.randn(2, 4, 4), torch.randn(2, 4, 3), torch.randn(2, 4)
+
+    def solve(a, b, v):
+        lu, pivots, _ = L.lu_factor_ex(a)
+        return (L.solve_ex(a, b).result, L.lu_solve(lu, pivots, b),
+                L.lu_solve(lu, pivots, b, adjoint=True), L.solve_ex(a[0], v[0]).result,
+                L.lu_solve(lu, pivots, b.transpose(1, 2), left=False))  # fmt: skip
+
+    check(solve, a, b, v, tolerance=CLOSE)
+    t = torch.randn(4, 4) + 4 * torch.eye(4)
+
+    def triangles(t, b):
+        return (L.solve_triangular(t, b[0], upper=True), L.solve_triangular(t, b, upper=False),
+                L.solve_triangular(t, b.transpose(1, 2), upper=True, left=False),
+                L.solve_triangular(t, b, upper=True, unitriangular=True),
+                *torch.triangular_solve(b, t), *torch.triangular_solve(b, t, transpose=True))  # fmt: skip
+
+    check(triangles, t, b, tolerance=CLOSE)
+    check(lambda f, b: (torch.cholesky_solve(b, f), torch.cholesky_inverse(f)),
+          t.tril(), b[0], tolerance=CLOSE)  # fmt: skip
+
+
+def test_reflectors():
+    check(lambda x, t: L.householder_product(x, t), (2, 5, 3), (2, 3), tolerance=CLOSE)
+
+
+def test_large_matrices_stay_whole():
+    with pytest.raises(UnsupportedOpError, match="linalg_inv_ex"):
+        compiled(lambda x: L.inv_ex(x))(torch.randn(40, 40))
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.5, float("inf")])
+def test_distances(p):
+    check(lambda x, y: torch.cdist(x, y, p), (2, 5, 3), (2, 4, 3))
+    check(lambda x: torch.nn.functional.pdist(x, p), (5, 3))
+
+
+def test_products():
+    check(lambda x, a, b: (torch.addbmm(x, a, b), torch.addbmm(x, a, b, beta=0, alpha=2)),
+          (3, 5), (2, 3, 4), (2, 4, 5))  # fmt: skip
+    check(lambda a, b, w: torch.nn.functional.bilinear(a, b, w), (2, 3), (2, 4), (5, 3, 4))
+
+
+def test_chosen_by_value():
+    x = torch.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 3.0]])
+    check(lambda x: (torch.nonzero_static(x, size=2), torch.nonzero_static(x, size=5),
+                     torch.nonzero_static(x, size=4, fill_value=9)), x)  # fmt: skip
+    check(lambda x: (x.histc(4), x.histc(3, 0, 2), x[:1, :1].histc(2)), x)
+    check(lambda x: x.histc(10), (50,))

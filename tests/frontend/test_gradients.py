@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Backward passes against eager's: forward and backward are compiled, nothing falls back."""
+
+from __future__ import annotations
+
+import buddy
+import pytest
+import torch
+import torch.nn.functional as F
+from checking import assert_same, compiled, outputs_of
+
+CLOSE = (1e-4, 1e-4)
+
+
+def check_gradients(fn, *shapes, dtype=torch.float32, tolerance=CLOSE):
+    """Outputs and gradients of `fn`; a tensor among `shapes` is taken as it is, without one."""
+    args = [s if isinstance(s, torch.Tensor) else torch.randn(s, dtype=dtype) for s in shapes]
+    results = []
+    for call in (fn, compiled(fn)):
+        leaves = [
+            a.detach().clone().requires_grad_(not isinstance(s, torch.Tensor))
+            for a, s in zip(args, shapes)
+        ]
+        outputs = outputs_of(call(*leaves))
+        cotangents = [torch.cos(torch.arange(o.numel()).to(o.dtype)).view(o.shape) for o in outputs]
+        wanted = [x for x in leaves if x.requires_grad]
+        gradients = torch.autograd.grad(outputs, wanted, cotangents)
+        results.append([*(o.detach() for o in outputs), *gradients])
+    assert_same(results[1], results[0], tolerance)
+    assert buddy.stats()["nodes_fallback"] == 0
+
+
+@pytest.mark.parametrize(
+    "stride,padding,dilation,groups", [(1, 1, 1, 1), (2, 1, 1, 2), (2, 0, 2, 1)]
+)
+def test_convolutions(stride, padding, dilation, groups):
+    def convolve(x, w, b):
+        return F.conv2d(x, w, b, stride, padding, dilation, groups)
+
+    check_gradients(convolve, (2, 4, 8, 9), (6, 4 // groups, 3, 3), (6,))
+
+
+def test_convolutions_of_other_ranks():
+    check_gradients(lambda x, w: F.conv1d(x, w, stride=2), (2, 3, 10), (4, 3, 3))
+    check_gradients(lambda x, w: F.conv3d(x, w), (1, 2, 4, 5, 4), (3, 2, 2, 2, 2))
+    check_gradients(lambda x, w: F.conv_transpose2d(x, w, None, 2, 1), (2, 3, 5, 4), (3, 4, 3, 3))
+
+
+def test_pooling():
+    def pool(x):
+        return (F.max_pool2d(x, 3, 2, 1), F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+                F.avg_pool2d(x, 2, ceil_mode=True), F.adaptive_avg_pool2d(x, (3, 4)),
+                F.avg_pool2d(x, 2, divisor_override=3), F.adaptive_max_pool2d(x, (3, 4)))  # fmt: skip
+
+    check_gradients(pool, (2, 3, 7, 9))
+    check_gradients(lambda x: (F.max_pool3d(x, 2), F.avg_pool3d(x, 2, 1, 1),
+                               F.adaptive_avg_pool3d(x, (2, 3, 2)),
+                               F.adaptive_max_pool3d(x, 2)), (1, 2, 4, 5, 4))  # fmt: skip
+
+
+def test_adaptive_pooling_without_a_batch():
+    check_gradients(lambda x: F.adaptive_avg_pool3d(x, (2, 3, 2)), (2, 4, 5, 4))
+    check_gradients(lambda x: F.adaptive_avg_pool2d(x, (2, 3)), (2, 5, 4))
+
+
+def test_resampling():
+    def resample(x):
+        return tuple(
+            F.interpolate(x, size, mode=mode)
+            for size in ((9, 4), (3, 11))
+            for mode in ("nearest", "bilinear", "bicubic")
+        )
+
+    check_gradients(resample, (2, 3, 5, 6))
+    check_gradients(lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear",
+                                            align_corners=True), (1, 2, 4, 3))  # fmt: skip
+    check_gradients(lambda x: (F.interpolate(x, 7, mode="linear"), F.interpolate(x, 3)), (2, 3, 5))
+    check_gradients(
+        lambda x: (F.interpolate(x, 3, mode="trilinear"), F.interpolate(x, 5)), (1, 2, 4, 4, 4)
+    )
+
+
+def test_padding():
+    def pad(x):
+        return tuple(F.pad(x, (1, 2, 2, 1), mode) for mode in ("replicate", "reflect", "circular"))
+
+    check_gradients(pad, (2, 3, 4, 5))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention(causal):
+    def attend(q, k, v):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+
+    check_gradients(attend, (2, 3, 7, 8), (2, 3, 7, 8), (2, 3, 7, 8))
+
+
+def test_masked_attention():
+    def attend(q, k, v, m):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=m, scale=0.3)
+
+    mask = torch.rand(5, 7) > 0.3
+    mask[:, 0] = True
+    check_gradients(attend, (2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 8), mask)
+    check_gradients(attend, (2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 8), torch.randn(5, 7))
+
+
+def test_normalization_and_losses():
+    def norms(x, w, b):
+        return (F.layer_norm(x, (4,), w, b), F.batch_norm(x, None, None, w, b, True),
+                F.group_norm(x, 2, w, b), F.rms_norm(x, (4,), w))  # fmt: skip
+
+    check_gradients(norms, (3, 4, 4), (4,), (4,))
+    target = torch.tensor([1, 0, 3, -100])
+    check_gradients(lambda x, t: (F.cross_entropy(x, t), F.cross_entropy(x, t, label_smoothing=0.1)),
+                    (4, 5), target)  # fmt: skip
+
+
+def test_indexing():
+    i = torch.tensor([[0, 2], [2, 1]])
+    check_gradients(lambda w, i: (F.embedding(i, w, 1), w[i], w.index_select(0, i[0]), w.gather(0, i)),
+                    (4, 3), i)  # fmt: skip
+    check_gradients(lambda x: (x.cumsum(1), x.cumprod(1), x.diagonal(), x.unfold(1, 2, 1), x.tril()),
+                    (4, 5))  # fmt: skip
+    check_gradients(lambda x, v, i: x.index_put((i[0],), v), (4, 3), (2, 3), i)
+    check_gradients(lambda x: (x.sort(1).values, x.topk(2).values, x.median(1).values), (4, 5))

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Sorts, selections and searches against eager, with ties and NaN."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from buddy import UnsupportedOpError
+from checking import check, compiled
+
+aten = torch.ops.aten
+TIES = torch.tensor([[3, 1, 3, 2, 1, 1], [0, 0, 0, 0, 0, 0]])
+NANS = torch.tensor([[2.0, math.nan, -math.inf, 1.0, math.nan], [1, 0, -0.0, math.inf, 5]])
+
+
+def test_sort():
+    def sort(x):
+        return (*x.sort(0), *x.sort(1, descending=True), *x.sort(dim=-1, stable=True),
+                x.argsort(0), x.msort())  # fmt: skip
+
+    check(sort, (7, 33))
+    check(sort, NANS)
+    check(
+        lambda x: (*x.sort(dim=1, stable=True), *x.sort(dim=1, stable=True, descending=True)), TIES
+    )
+    check(lambda x: x.sort(stable=True), (5,), dtype=torch.bool)
+    check(lambda x: (*x.sort(), *x.sort(0)), (0,))
+    check(lambda x: (*x.sort(), *x.topk(1)), ())
+
+
+def test_long_rows_are_refused():
+    with pytest.raises(UnsupportedOpError, match="at most 8192"):
+        compiled(lambda x: x.sort())(torch.randn(9000))
+
+
+def test_selections():
+    def select(x):
+        return (*x.topk(3), *x.topk(2, 0, largest=False), *x.kthvalue(2), *x.kthvalue(1, 0, True),
+                *x.median(1), *x.median(0, True), x.median(), *x.nanmedian(1), x.nanmedian())  # fmt: skip
+
+    check(select, (5, 6))
+    check(lambda x: (x.median(), x.nanmedian(), *x.nanmedian(0)), NANS)
+    check(lambda x: x.median(1).values, NANS)
+    check(lambda x: (*x.median(0), *x.kthvalue(1)), ())
+
+
+def test_ties_of_integers_are_eagers_own():
+    with pytest.raises(UnsupportedOpError, match="eager's order is its own"):
+        compiled(lambda x: x.argsort())(TIES)
+    with pytest.raises(UnsupportedOpError, match="choice among them"):
+        compiled(lambda x: x.topk(2))(TIES)
+
+
+def test_searches():
+    table = torch.tensor([[1.0, 1.0, 2.0, 4.0, 7.0], [0.0, 2.0, 2.0, 2.0, 9.0]])
+    values = torch.tensor([[1.0, 8.0, 2.0], [2.0, -1.0, math.nan]])
+    sorter = torch.tensor([[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]])
+
+    def search(t, v, order):
+        return (torch.searchsorted(t, v), torch.searchsorted(t, v, right=True),
+                torch.searchsorted(t, v, side="right", out_int32=True),
+                torch.searchsorted(t[0], 3.0), torch.searchsorted(t, v, sorter=order),
+                torch.bucketize(v, t[0]), torch.bucketize(v, t[1], right=True))  # fmt: skip
+
+    check(search, table, values, sorter)
+    check(lambda t, v: torch.searchsorted(t, v), torch.arange(9), (4,), dtype=torch.int64)
+    check(lambda t, v: torch.searchsorted(t, v), (0,), (4,))

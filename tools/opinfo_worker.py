@@ -1,0 +1,303 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""One process of tools/opinfo.py: ops of PyTorch's OpInfo database, compiled and compared.
+
+A sample counts where `aot_eager` compiles it as one graph; its answer is eager's. What eager
+itself answers differently with another seed (random ops, uninitialized memory) is compared by
+shape, dtype and strides alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import traceback
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+MODES = {"native": {"fallback": False}, "fallback": {"fallback": True}}
+# From best to worst: an op is as good as its worst sample.
+STATUSES = ("pass", "unsupported", "wrong", "crash")
+TOLERANCES = {  # absolute and relative; integers and booleans are exact
+    torch.float64: 1e-8,
+    torch.float32: 1e-4,
+    torch.float16: 4e-3,
+    torch.bfloat16: 3e-2,
+}
+
+
+@dataclass
+class Request:
+    """What to do with one op."""
+
+    op: str
+    dtype: str | None  # None: float32, or else the first supported one
+    modes: list[str]
+    samples: int
+    backward: bool
+
+
+@dataclass
+class Outcome:
+    """An op in one mode: `samples` counts statuses, `detail` is the first failure's message."""
+
+    samples: Counter = field(default_factory=Counter)
+    unsupported: list[str] = field(default_factory=list)
+    fallback: Counter = field(default_factory=Counter)
+    detail: str = ""
+
+    @property
+    def status(self) -> str:
+        return max(self.samples, key=STATUSES.index, default="skipped")
+
+    def add(self, status: str, detail: str = "") -> None:
+        self.samples[status] += 1
+        if status != "pass" and not self.detail:
+            self.detail = detail
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "status": self.status,
+            "samples": dict(self.samples),
+            "unsupported": self.unsupported,
+            "fallback": dict(self.fallback),
+            "detail": self.detail,
+        }
+
+
+def op_table() -> dict[str, Any]:
+    """Every OpInfo by name, the variant after a dot."""
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    return {op.name + (f".{op.variant_test_name}" if op.variant_test_name else ""): op
+            for op in op_db}  # fmt: skip
+
+
+def dtype_for(op, request: Request) -> torch.dtype | None:
+    """The dtype asked for, float32, or the first other one; None where the op has none."""
+    supported = op.supported_backward_dtypes("cpu") if request.backward else None
+    supported = supported if request.backward else op.supported_dtypes("cpu")
+    if request.dtype:
+        wanted = getattr(torch, request.dtype)
+        return wanted if wanted in supported else None
+    if torch.float32 in supported:
+        return torch.float32
+    return min(supported, key=str, default=None)
+
+
+def serve(requests: Connection, threads: int) -> None:
+    """Answer requests until the other end closes."""
+    torch.set_num_threads(threads)
+    warnings.simplefilter("ignore")
+    import buddy.backend
+
+    if "buddy" not in torch._dynamo.list_backends(exclude_tags=None):
+        torch._dynamo.register_backend(buddy.backend.buddy, name="buddy")
+    _record_lowered()
+    ops = op_table()
+    requests.send("ready")
+    while True:
+        try:
+            request = requests.recv()
+        except EOFError:
+            return
+        requests.send(run_op(ops[request.op], request))
+
+
+LOWERED: set[str] = set()
+
+
+def _record_lowered() -> None:
+    """Note every overload that is lowered."""
+    from buddy import importer
+    from buddy.lowering import functionalized, registry
+
+    def noting(op, dialect="linalg"):
+        found = registry.find(op, dialect)
+        if found is not None:
+            LOWERED.add(str(op))
+        return found
+
+    importer.find = functionalized.find = noting
+
+
+def run_op(op, request: Request) -> dict[str, Any]:
+    """The record of one op: dtype, and the outcome of each mode."""
+    dtype = dtype_for(op, request)
+    outcomes = {mode: Outcome() for mode in request.modes}
+    LOWERED.clear()
+    record: dict[str, Any] = {"dtype": str(dtype).removeprefix("torch."), "modes": {}}
+    if dtype is not None and (not request.backward or op.supports_autograd):
+        for sample in _samples(op, dtype, request):
+            _run_sample(op, sample, request, outcomes)
+    record["lowered"] = sorted(LOWERED)
+    record["modes"] = {mode: outcome.record() for mode, outcome in outcomes.items()}
+    return record
+
+
+def _samples(op, dtype: torch.dtype, request: Request) -> list:
+    torch.manual_seed(0)
+    try:
+        made = op.sample_inputs("cpu", dtype, requires_grad=request.backward)
+        return list(itertools.islice(made, request.samples))
+    except Exception:  # no samples on this machine: nothing to compare
+        return []
+
+
+def _run_sample(op, sample, request: Request, outcomes: dict[str, Outcome]) -> None:
+    """Compare one sample in each mode; with fallback only what is not native differs."""
+    try:
+        expected = _evaluate(op, sample, None, request.backward)
+        graph = _evaluate(op, sample, "aot_eager", request.backward)
+    except Exception:
+        return
+    if request.backward and not expected[1]:
+        return
+    exact = not mismatch(graph, expected) and not mismatch(
+        _evaluate(op, sample, None, request.backward, seed=1), expected
+    )
+    native = None
+    for mode in request.modes:
+        if mode == "fallback" and native == "pass":
+            outcomes[mode].add("pass")  # the same compile, to the byte
+            continue
+        status = _compare(op, sample, request, mode, expected, exact, outcomes[mode])
+        native = status if mode == "native" else native
+
+
+def _compare(op, sample, request, mode: str, expected, exact: bool, outcome: Outcome) -> str:
+    import buddy
+
+    buddy.reset()
+    status, detail = "pass", ""
+    try:
+        actual = _evaluate(op, sample, "buddy", request.backward, options=MODES[mode])
+        detail = mismatch(actual, expected, values=exact)
+        if detail and exact and _is_as_good(op, sample, request.backward, actual, expected):
+            detail = ""
+        if detail:
+            status = "wrong"
+    except Exception as error:
+        status, detail = _failure(error, outcome)
+    outcome.fallback.update(buddy.stats()["fallback_ops"])
+    outcome.add(status, detail)
+    return status
+
+
+def _is_as_good(op, sample, backward: bool, actual: Any, expected: Any) -> bool:
+    """Whether both are equally far from the answer in f64: the problem is badly conditioned."""
+    if mismatch(actual, expected, values=False):
+        return False
+    try:
+        precise = pytree.tree_leaves(_evaluate(op, sample, None, backward, wide=True))
+    except Exception:  # the op does not know f64
+        return False
+    for a, b, p in zip(pytree.tree_leaves(actual), pytree.tree_leaves(expected), precise):
+        if not _difference(a, b, values=True):
+            continue
+        if not isinstance(p, torch.Tensor) or not b.is_floating_point() or p.shape != b.shape:
+            return False
+        if (a - p).abs().max() > 2 * (b - p).abs().max() or a.isnan().ne(b.isnan()).any():
+            return False
+    return True
+
+
+def _failure(error: BaseException | None, outcome: Outcome) -> tuple[str, str]:
+    import buddy
+
+    text = "".join(traceback.format_exception_only(error)).strip()
+    while error is not None:
+        if isinstance(error, buddy.UnsupportedOpError):
+            for op in error.ops:
+                line = f"{op.target}: {op.reason}" if op.reason else op.target
+                if line not in outcome.unsupported:
+                    outcome.unsupported.append(line)
+            return "unsupported", str(error)
+        error = error.__cause__ or error.__context__
+    return "crash", text[:4000]
+
+
+def _evaluate(op, sample, backend, backward: bool, seed: int = 0, options=None, wide=False):
+    """Outputs, the arguments after the call, and gradients with `backward`.
+
+    Compiled whole by `backend`, or eager.
+    """
+    torch._dynamo.reset()
+    arguments = pytree.tree_map_only(
+        torch.Tensor, _copy_wide if wide else _copy, ((sample.input, *sample.args), sample.kwargs)
+    )
+
+    def fn(args, kwargs):
+        return op(*args, **kwargs)
+
+    if backend is not None:
+        keywords = {"options": options} if options else {}
+        fn = torch.compile(fn, backend=backend, fullgraph=True, **keywords)
+    torch.manual_seed(seed)
+    with contextlib.nullcontext() if backward else torch.no_grad():
+        result = fn(*arguments)
+    gradients = _gradients(arguments, result, sample) if backward else []
+    return [result, gradients, arguments]
+
+
+def _copy(x: torch.Tensor) -> torch.Tensor:
+    return x.detach().clone().requires_grad_(x.requires_grad)
+
+
+def _copy_wide(x: torch.Tensor) -> torch.Tensor:
+    wide = x.detach().double() if x.is_floating_point() else x.detach()
+    return wide.clone().requires_grad_(x.requires_grad)
+
+
+def _gradients(arguments, result, sample) -> list[torch.Tensor | None]:
+    """Of all leaves, for cotangents that do not depend on the seed."""
+    if sample.output_process_fn_grad is not None:
+        result = sample.output_process_fn_grad(result)
+    outputs = [x for x in pytree.tree_leaves(result)
+               if isinstance(x, torch.Tensor) and x.requires_grad]  # fmt: skip
+    leaves = [x for x in pytree.tree_leaves(arguments)
+              if isinstance(x, torch.Tensor) and x.requires_grad]  # fmt: skip
+    if not outputs or not leaves:
+        return []
+    cotangents = [torch.cos(torch.arange(x.numel(), dtype=torch.float64)).to(x.dtype).view(x.shape)
+                  for x in outputs]  # fmt: skip
+    return list(torch.autograd.grad(outputs, leaves, cotangents, allow_unused=True))
+
+
+def mismatch(actual: Any, expected: Any, values: bool = True) -> str:
+    """How two results differ; empty where they do not."""
+    mine, theirs = pytree.tree_leaves(actual), pytree.tree_leaves(expected)
+    if len(mine) != len(theirs):
+        return f"{len(mine)} results instead of {len(theirs)}"
+    for number, (a, b) in enumerate(zip(mine, theirs)):
+        if difference := _difference(a, b, values):
+            return f"result {number}: {difference}"
+    return ""
+
+
+def _difference(a: Any, b: Any, values: bool) -> str:
+    if not isinstance(b, torch.Tensor):
+        equal = a == b or (isinstance(b, float) and math.isnan(b) and math.isnan(a))
+        return "" if equal or not values else f"{a} instead of {b}"
+    if not isinstance(a, torch.Tensor):
+        return f"{type(a)} instead of a tensor"
+    if (a.dtype, a.shape, a.layout) != (b.dtype, b.shape, b.layout):
+        return f"{a.dtype}{list(a.shape)} instead of {b.dtype}{list(b.shape)}"
+    if not values or not b.numel() or a.device.type == "meta":
+        return ""
+    tolerance = TOLERANCES.get(b.dtype.to_real() if b.is_complex() else b.dtype, 0)
+    try:
+        torch.testing.assert_close(a.detach(), b.detach(), atol=tolerance, rtol=tolerance,
+                                   equal_nan=True)  # fmt: skip
+    except AssertionError as error:
+        return str(error)
+    except Exception:  # layouts that assert_close does not know
+        return "" if torch.equal(a.to_dense(), b.to_dense()) else "values differ"
+    return ""
