@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -64,23 +65,37 @@ def compile_once(layers: int, folder: Path) -> dict:
     }
 
 
+def median_of(rows: list[dict]) -> dict:
+    """Key by key, within nested ones too."""
+    return {
+        key: median_of([row[key] for row in rows])
+        if isinstance(value, dict)
+        else statistics.median(row[key] for row in rows)
+        for key, value in rows[0].items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, nargs="+", default=[30, 60])
+    parser.add_argument("--repeat", type=int, default=3, help="turns of each, alternating; medians")
     parser.add_argument("--once", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps(compile_once(options.once, Path(folder))))
         return
-    results = []
-    for layers in options.layers:
-        command = [sys.executable, __file__, "--once", str(layers)]
-        results.append(json.loads(subprocess.check_output(command)))
-        row = results[-1]
+    turns: dict[int, list[dict]] = {layers: [] for layers in options.layers}
+    for _ in range(options.repeat):
+        for layers, rows in turns.items():
+            command = [sys.executable, __file__, "--once", str(layers)]
+            rows.append(json.loads(subprocess.check_output(command)))
+    results = [median_of(rows) for rows in turns.values()]
+    for row in results:
         print(
-            f"{layers} layers: {row['compile_s']:.1f} s and {row['weights_s']:.1f} s for the weights, "
-            f"{row['kernels']} kernels, {row['peak_rss_beyond_weights'] / 1e9:.2f} GB beyond the weights",
+            f"{row['layers']} layers: {row['compile_s']:.1f} s and {row['weights_s']:.1f} s for the "
+            f"weights, {row['kernels']} kernels, "
+            f"{row['peak_rss_beyond_weights'] / 1e9:.2f} GB beyond the weights",
             file=sys.stderr,
         )
     print(json.dumps(results, indent=2))

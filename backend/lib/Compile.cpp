@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "buddy/Backend/Compile.h"
 
+#include "Codegen.h"
 #include "buddy/Pipelines.h"
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/ADT/ScopeExit.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -99,15 +99,6 @@ Error lower(mlir::ModuleOp module, StringRef features, const CompileOptions &opt
   return Error::success();
 }
 
-Error emitMachineCode(Module &module, TargetMachine &machine, CodeGenFileType type,
-                      raw_pwrite_stream &stream) {
-  legacy::PassManager passes;
-  if (machine.addPassesToEmitFile(passes, stream, nullptr, type))
-    return createStringError("the target cannot emit this kind of file");
-  passes.run(module);
-  return Error::success();
-}
-
 /// A file beside `output` that is renamed to it when it is whole.
 class TemporaryOutput {
 public:
@@ -138,9 +129,39 @@ Error checkStream(raw_fd_ostream &stream) {
   return createStringError(code, "writing the output failed: " + code.message());
 }
 
+Error write(ArrayRef<char> content, TemporaryOutput &output) {
+  raw_fd_ostream stream(output.descriptor(), /*shouldClose=*/false);
+  stream << StringRef(content.data(), content.size());
+  return checkStream(stream);
+}
+
+Error emitSharedLibrary(Module &module, StringRef features, const CompileOptions &options,
+                        TemporaryOutput &output, Stages &stages) {
+  auto objects =
+      stages.time("codegen", [&] { return emitObjects(module, features, options.optLevel); });
+  if (!objects)
+    return objects.takeError();
+  std::vector<TemporaryOutput> files;
+  scope_exit discard([&] {
+    for (TemporaryOutput &file : files)
+      file.discard();
+  });
+  std::vector<std::string> paths;
+  for (const ObjectCode &object : *objects) {
+    Expected<TemporaryOutput> file = TemporaryOutput::create(options.output + ".o");
+    if (!file)
+      return file.takeError();
+    files.push_back(std::move(*file));
+    paths.push_back(files.back().path().str());
+    if (Error error = write(object, files.back()))
+      return error;
+  }
+  return stages.time("link", [&] { return linkSharedLibrary(paths, output.path()); });
+}
+
 Error emitLLVM(Module &module, TargetMachine &machine, const CompileOptions &options,
                TemporaryOutput &output, Stages &stages) {
-  SmallVector<char, 0> code;
+  ObjectCode code;
   raw_svector_ostream memory(code);
   if (options.emit == Emit::LLVMIR) {
     module.print(memory, nullptr);
@@ -151,20 +172,7 @@ Error emitLLVM(Module &module, TargetMachine &machine, const CompileOptions &opt
             stages.time("codegen", [&] { return emitMachineCode(module, machine, type, memory); }))
       return error;
   }
-  if (options.emit != Emit::SharedLibrary) {
-    raw_fd_ostream stream(output.descriptor(), /*shouldClose=*/false);
-    stream << StringRef(code.data(), code.size());
-    return checkStream(stream);
-  }
-  Expected<TemporaryOutput> object = TemporaryOutput::create(options.output + ".o");
-  if (!object)
-    return object.takeError();
-  scope_exit discard([&] { object->discard(); });
-  raw_fd_ostream stream(object->descriptor(), /*shouldClose=*/false);
-  stream << StringRef(code.data(), code.size());
-  if (Error error = checkStream(stream))
-    return error;
-  return stages.time("link", [&] { return linkSharedLibrary(object->path(), output.path()); });
+  return write(code, output);
 }
 
 Error emit(mlir::ModuleOp module, StringRef features, const CompileOptions &options,
@@ -188,6 +196,8 @@ Error emit(mlir::ModuleOp module, StringRef features, const CompileOptions &opti
   if (Error error =
           stages.dump("optimized.ll", [&](raw_ostream &os) { llvmModule->print(os, nullptr); }))
     return error;
+  if (options.emit == Emit::SharedLibrary)
+    return emitSharedLibrary(*llvmModule, features, options, output, stages);
   return emitLLVM(*llvmModule, **machine, options, output, stages);
 }
 

@@ -20,7 +20,7 @@ static Expected<std::string> findLinker() {
   return createStringError("no linker: install lld (ld.lld) or binutils (ld)");
 }
 
-Error buddy::linkSharedLibrary(StringRef object, StringRef library) {
+Error buddy::linkSharedLibrary(ArrayRef<std::string> objects, StringRef library) {
   Expected<std::string> linker = findLinker();
   if (!linker)
     return linker.takeError();
@@ -29,9 +29,10 @@ Error buddy::linkSharedLibrary(StringRef object, StringRef library) {
     return createFileError("temporary file", code);
   scope_exit removeMessages([&] { sys::fs::remove(messages); });
   StringRef directory = sys::path::parent_path(BUDDY_OPENMP);
-  std::vector<StringRef> arguments{*linker,   "-shared",    "--gc-sections", "-o",
-                                   library,   object,       BUDDY_OPENMP,    "-rpath",
-                                   directory, "--as-needed"};
+  std::vector<StringRef> arguments{*linker, "-shared", "--gc-sections", "-o", library};
+  arguments.insert(arguments.end(), objects.begin(), objects.end());
+  llvm::append_range(arguments, std::initializer_list<StringRef>{BUDDY_OPENMP, "-rpath", directory,
+                                                                 "--as-needed"});
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(messages), StringRef(messages)};
   int status = sys::ExecuteAndWait(*linker, arguments, std::nullopt, redirects);
   if (status == 0)

@@ -51,8 +51,8 @@ llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createHostMachine(llvm::Str
 /// LLVM's default pipeline at the machine's level.
 void optimize(llvm::Module &module, llvm::TargetMachine &machine);
 
-/// Links one object into a shared library against libomp, libm and libc.
-llvm::Error linkSharedLibrary(llvm::StringRef object, llvm::StringRef library);
+/// Links objects into a shared library against libomp, libm and libc.
+llvm::Error linkSharedLibrary(llvm::ArrayRef<std::string> objects, llvm::StringRef library);
 
 } // namespace buddy
 
