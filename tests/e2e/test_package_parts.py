@@ -5,7 +5,7 @@
 import pytest
 import torch
 from buddy.llm import chat_template
-from buddy.llm.safetensors_file import ALIGNMENT, PAGE, TensorSpec, create
+from buddy.llm.safetensors_file import ALIGNMENT, PAGE, TensorSpec, create, reserve
 from tiny_models import train_tokenizer
 
 HEADERS = (
@@ -60,7 +60,8 @@ def test_what_cannot_be_derived_is_refused():
             derive(template)
 
 
-def test_safetensors_are_aligned_and_readable(tmp_path):
+@pytest.mark.parametrize("reserved", [None, 0, 100, 1 << 20])
+def test_safetensors_are_aligned_and_readable(tmp_path, reserved):
     from safetensors import safe_open
 
     tensors = {
@@ -73,6 +74,8 @@ def test_safetensors_are_aligned_and_readable(tmp_path):
     kinds = {"a": "f32", "b": "bf16", "flags": "i1", "scalar": "i64", "empty": "f32"}
     specs = [TensorSpec(n, kinds[n], tuple(t.shape)) for n, t in tensors.items()]
     path = tmp_path / "weights.safetensors"
+    if reserved is not None:
+        reserve(path, reserved)
     for name, place in create(path, specs).items():
         place.copy_(tensors[name])
     header = int.from_bytes(path.read_bytes()[:8], "little")

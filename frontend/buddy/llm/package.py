@@ -29,7 +29,7 @@ from buddy.errors import BuddyError, OptionError
 from buddy.llm import chat_template
 from buddy.llm.capture import CapturedGraph, cache_shape, capture
 from buddy.llm.model import DTYPES, LoadedModel, load_model
-from buddy.llm.weights import write_weights
+from buddy.llm.weights import FILE_NAME, room_for_weights, write_weights
 
 MANIFEST_VERSION = 1
 QUANTIZATIONS = ("none",)
@@ -87,17 +87,18 @@ def compile_package(
         loaded = load_model(model, dtype)
         length = _context_length(loaded, max_seq_len)
     with _temporary_sibling(out_dir) as directory:
-        with _collection_paused():
-            with report.stage("capture"):
-                captured = capture(loaded.module, length)
-            with report.stage("import"):
-                bytecode = import_module(captured)
-        with report.stage("compile"):
-            dump = Path(dump_dir) if dump_dir else None
-            library = driver.compile_module(
-                bytecode, target=target, features=features, dump_dir=dump, profile=profile
-            )
-            shutil.copyfile(library, directory / "model.so")
+        with room_for_weights(directory, loaded):
+            with _collection_paused():
+                with report.stage("capture"):
+                    captured = capture(loaded.module, length)
+                with report.stage("import"):
+                    bytecode = import_module(captured)
+            with report.stage("compile"):
+                dump = Path(dump_dir) if dump_dir else None
+                library = driver.compile_module(
+                    bytecode, target=target, features=features, dump_dir=dump, profile=profile
+                )
+                shutil.copyfile(library, directory / "model.so")
         complete_package(directory, loaded, length, report)
     return report
 
@@ -234,7 +235,7 @@ def _write_manifest(
             "file": tokenizer.file_name,
             "sha256": hashlib.sha256(tokenizer.content).hexdigest(),
         },
-        "weights": "weights.safetensors",
+        "weights": FILE_NAME,
         "library": "model.so",
         "compile_seconds": seconds,
     }

@@ -21,6 +21,8 @@ from pathlib import Path
 import torch
 
 ALIGNMENT, PAGE = 64, 4096
+# Bytes of a reserved file that are worth having in memory ahead of their use.
+POPULATED = 2 << 30
 # A compiled module's names of dtypes -> (torch, safetensors).
 DTYPES: dict[str, tuple[torch.dtype, str]] = {
     "f64": (torch.float64, "F64"),
@@ -48,8 +50,23 @@ class TensorSpec:
         return torch.Size(self.shape).numel() * DTYPES[self.dtype][0].itemsize
 
 
+def reserve(path: Path, nbytes: int) -> None:
+    """Make room for about ``nbytes`` on the disk, and for what comes first in memory.
+
+    A machine may take longer to give out memory than we take to compute what goes there, so
+    this is worth doing while something else runs. OSError where the disk refuses.
+    """
+    with open(path, "w+b", buffering=0) as file:
+        os.posix_fallocate(file.fileno(), 0, max(nbytes, 1))
+        chunk = bytearray(1 << 22)
+        for _ in range(0, min(nbytes, POPULATED), len(chunk)):
+            file.readinto(chunk)  # zeros: the pages stay in the system's cache
+
+
 def create(path: Path, specs: Iterable[TensorSpec]) -> dict[str, torch.Tensor]:
     """Create a file of zeros for ``specs``; return its tensors, by name, as shared mappings.
+
+    The file may be there already, reserved.
 
     What is written into them is in the file. OSError where the disk refuses: its room is
     reserved here, because a full disk under a mapping would be a signal and not an error.
@@ -60,8 +77,9 @@ def create(path: Path, specs: Iterable[TensorSpec]) -> dict[str, torch.Tensor]:
     header += b" " * (-(len(header) + 8) % PAGE)
     start = 8 + len(header)
     size = start + max((entry["data_offsets"][1] for entry in layout.values()), default=0)
-    with open(path, "w+b") as file:
+    with open(path, "r+b" if path.exists() else "w+b") as file:
         os.posix_fallocate(file.fileno(), 0, size)
+        file.truncate(size)
         file.write(struct.pack("<Q", len(header)) + header)
         file.flush()
         mapping = mmap.mmap(file.fileno(), size)

@@ -9,28 +9,42 @@ entry point ``prepare``; the file holds those results and the parameters that ar
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from buddy.llm.model import LoadedModel
-from buddy.llm.safetensors_file import TensorSpec, create
+from buddy.llm.safetensors_file import TensorSpec, create, reserve
 
 if TYPE_CHECKING:
     from buddy.llm.package import Report
 
+FILE_NAME = "weights.safetensors"
 ENTRIES = ("prefill", "decode")
 
 
+@contextlib.contextmanager
+def room_for_weights(directory: Path, loaded: LoadedModel) -> Iterator[None]:
+    """Reserve the file's room while the body runs; a full disk is an OSError at its end."""
+    sizes = (parameter.numel() for parameter in loaded.module.parameters())
+    with ThreadPoolExecutor(1) as pool:
+        reserved = pool.submit(reserve, directory / FILE_NAME, sum(sizes) * loaded.dtype.itemsize)
+        yield
+        reserved.result()
+
+
 def write_weights(directory: Path, loaded: LoadedModel, report: Report) -> dict:
-    """Write ``weights.safetensors`` beside ``model.so``; return the module's own manifest."""
+    """Write the weights' file beside ``model.so``; return the module's own manifest."""
     from buddy import _runtime
 
     executable = _runtime.Executable(str(directory / "model.so"))
     manifest = json.loads(executable.manifest)
-    path = directory / "weights.safetensors"
+    path = directory / FILE_NAME
     tensors = create(path, _used_tensors(manifest["entries"]))
     prepared = _prepare(executable, manifest["entries"], loaded, tensors)
     for name in tensors.keys() - prepared:
