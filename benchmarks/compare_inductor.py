@@ -46,6 +46,9 @@ ITERATION_SECONDS = 0.005
 SETTLE_SECONDS = 0.01
 EXIT_SECONDS = 5
 SPIN = {"KMP_BLOCKTIME": "1", "GOMP_SPINCOUNT": "100000"}  # both about a millisecond
+# A result is not fresh memory at each call (up to 32 MiB, the most that glibc takes): page faults
+# would be most of what is measured.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
 
 
 def inductor_max(module: torch.nn.Module) -> torch.nn.Module:
@@ -356,7 +359,7 @@ def main() -> None:
     if options.list:
         print(*options.workloads, sep="\n")
         return
-    os.environ.update(SPIN | {"OMP_NUM_THREADS": str(options.threads)})
+    os.environ.update(SPIN | KEEP_MEMORY | {"OMP_NUM_THREADS": str(options.threads)})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # through the clean-up
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
     with tempfile.TemporaryDirectory() as folder:

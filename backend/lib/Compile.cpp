@@ -15,6 +15,7 @@
 #include "llvm/Target/TargetMachine.h"
 
 #include <chrono>
+#include <unistd.h>
 
 using namespace llvm;
 using namespace buddy;
@@ -68,6 +69,11 @@ void describeCpu(StringRef features, CpuOptions &options) {
                        : hasFeature(features, "avx2")  ? 256
                                                        : 128;
   options.hasBf16Dot = hasFeature(features, "avx512bf16") && hasFeature(features, "avx512f");
+  // Zero where the system does not tell: then the defaults stay.
+  if (int64_t bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE); bytes > 0)
+    options.l1Bytes = bytes;
+  if (int64_t bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); bytes > 0)
+    options.l2Bytes = bytes;
   std::string separated = features.str();
   std::replace(separated.begin(), separated.end(), ',', ';');
   options.features = separated;

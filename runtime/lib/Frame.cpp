@@ -94,6 +94,6 @@ int64_t Frame::workspaceSize() const {
 
 void Frame::invoke() const {
   requireBound(slots.size());
-  applyThreadCount();
+  prepareThreads();
   entry.invoke(pointers.data());
 }

@@ -1,14 +1,17 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The number of threads of compiled modules. OpenMP is reached by dlsym in libomp itself: in a
-// torch process the plain name omp_set_num_threads would bind to torch's libgomp.
+// The threads of compiled modules: how many, and on which CPUs. OpenMP is reached by dlsym in
+// libomp itself: in a torch process the plain names would bind to torch's libgomp.
 
 #include "buddy/runtime/Error.h"
 #include "buddy/runtime/Library.h"
 
 #include <atomic>
+#include <chrono>
 #include <dlfcn.h>
+#include <sched.h>
+#include <vector>
 
 using namespace buddy::runtime;
 
@@ -18,6 +21,9 @@ namespace {
 struct OpenMP {
   void (*setNumThreads)(int) = nullptr;
   int (*getMaxThreads)() = nullptr;
+  int (*getThreadNumber)() = nullptr;
+  /// Runs `body(data)` on `count` threads (0: as many as set): what GNU's compiler calls.
+  void (*parallel)(void (*body)(void *), void *data, unsigned count, unsigned flags) = nullptr;
   int defaultCount = 1;
 
   OpenMP() {
@@ -25,10 +31,17 @@ struct OpenMP {
     void *library = dlopen(BUDDY_OPENMP_SONAME, RTLD_NOW | RTLD_NODELETE);
     if (!library)
       return;
-    setNumThreads = reinterpret_cast<void (*)(int)>(dlsym(library, "omp_set_num_threads"));
-    getMaxThreads = reinterpret_cast<int (*)()>(dlsym(library, "omp_get_max_threads"));
+    find(library, "omp_set_num_threads", setNumThreads);
+    find(library, "omp_get_max_threads", getMaxThreads);
+    find(library, "omp_get_thread_num", getThreadNumber);
+    find(library, "GOMP_parallel", parallel);
     if (getMaxThreads)
       defaultCount = getMaxThreads();
+  }
+
+  template <typename Function>
+  static void find(void *library, const char *name, Function &function) {
+    function = reinterpret_cast<Function>(dlsym(library, name));
   }
 };
 
@@ -39,6 +52,105 @@ const OpenMP &openMP() {
 
 std::atomic<int> requestedCount{0};
 thread_local int appliedCount = 0;
+
+/// A team of threads, asked where they run and told where to go.
+class Team {
+public:
+  explicit Team(int count) : cpus(count, nowhere), targets(count, nowhere) {}
+
+  void locate() {
+    run([](Team &team, int thread) { team.cpus[thread] = sched_getcpu(); });
+  }
+
+  /// Finds a free CPU for each thread that shares one with a thread before it.
+  bool findTargets() {
+    cpu_set_t allowed, taken;
+    CPU_ZERO(&taken);
+    if (sched_getaffinity(0, sizeof allowed, &allowed))
+      return false;
+    bool some = false;
+    for (int cpu : cpus)
+      if (cpu >= 0)
+        CPU_SET(cpu, &taken);
+    cpu_set_t seen;
+    CPU_ZERO(&seen);
+    for (size_t thread = 0; thread < cpus.size(); ++thread) {
+      int cpu = cpus[thread];
+      if (cpu >= 0 && CPU_ISSET(cpu, &seen)) {
+        targets[thread] = firstFree(allowed, taken);
+        some |= targets[thread] != nowhere;
+      }
+      if (cpu >= 0)
+        CPU_SET(cpu, &seen);
+    }
+    return some;
+  }
+
+  /// A thread is put on its CPU, and may then be moved again like any other.
+  void move() {
+    run([](Team &team, int thread) {
+      int target = team.targets[thread];
+      cpu_set_t allowed, one;
+      if (target == nowhere || sched_getaffinity(0, sizeof allowed, &allowed) ||
+          !CPU_ISSET(target, &allowed))
+        return;
+      CPU_ZERO(&one);
+      CPU_SET(target, &one);
+      if (sched_setaffinity(0, sizeof one, &one) == 0)
+        sched_setaffinity(0, sizeof allowed, &allowed);
+    });
+  }
+
+private:
+  static constexpr int nowhere = -1;
+
+  static int firstFree(const cpu_set_t &allowed, cpu_set_t &taken) {
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &allowed) && !CPU_ISSET(cpu, &taken)) {
+        CPU_SET(cpu, &taken);
+        return cpu;
+      }
+    return nowhere;
+  }
+
+  using Body = void(Team &team, int thread);
+
+  void run(Body *body) {
+    struct Call {
+      Team &team;
+      Body *body;
+    } call{*this, body};
+    openMP().parallel(
+        [](void *data) {
+          auto &call = *static_cast<Call *>(data);
+          int thread = openMP().getThreadNumber();
+          if (thread < static_cast<int>(call.team.cpus.size()))
+            call.body(call.team, thread);
+        },
+        &call, cpus.size(), 0);
+  }
+
+  std::vector<int> cpus, targets;
+};
+
+/// Threads of a team that wake up on one CPU share it until the kernel balances its load, which
+/// takes milliseconds; in a virtual machine this is what mostly happens, because the kernel
+/// takes a sleeping virtual CPU for one that its host has no time for. A call of a tenth of a
+/// millisecond then takes twice as long, each time.
+void spreadThreads() {
+  constexpr auto interval = std::chrono::milliseconds(1);
+  thread_local std::chrono::steady_clock::time_point last;
+  auto now = std::chrono::steady_clock::now();
+  int count = threadCount();
+  const OpenMP &omp = openMP();
+  if (now - last < interval || count < 2 || !omp.parallel || !omp.getThreadNumber)
+    return;
+  last = now;
+  Team team(count);
+  team.locate();
+  if (team.findTargets())
+    team.move();
+}
 
 } // namespace
 
@@ -54,11 +166,10 @@ int buddy::runtime::threadCount() {
   return count ? count : openMP().defaultCount;
 }
 
-void buddy::runtime::applyThreadCount() {
+void buddy::runtime::prepareThreads() {
   int count = requestedCount;
-  if (count == appliedCount)
-    return;
-  if (openMP().setNumThreads)
+  if (count != appliedCount && openMP().setNumThreads)
     openMP().setNumThreads(threadCount());
   appliedCount = count;
+  spreadThreads();
 }

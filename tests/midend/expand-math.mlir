@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-expand-math))' | FileCheck %s
+// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-expand-math{has-scalef=true}))' | FileCheck %s --check-prefix=SCALEF
 
 // No function of a vector is left for libm to compute lane by lane.
 // CHECK-LABEL: func @vectors
@@ -37,4 +38,15 @@ func.func @libm(%x: f32, %y: vector<8xf64>) -> (f32, vector<8xf64>) {
   %a = math.exp %x : f32
   %b = math.exp %y : vector<8xf64>
   return %a, %b : f32, vector<8xf64>
+}
+
+// -----
+
+// AVX-512 scales by powers of two in one instruction.
+// SCALEF-LABEL: func @scaled
+// SCALEF:       llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
+// SCALEF-NOT:   arith.shli
+func.func @scaled(%x: vector<16xf32>) -> vector<16xf32> {
+  %a = math.exp %x : vector<16xf32>
+  return %a : vector<16xf32>
 }

@@ -71,10 +71,58 @@ func.func @embedding(%ids: memref<?xi64>, %table: memref<100x64xf32>, %c: memref
 // -----
 
 // Truth values are bytes in memory but bits in a vector.
-// CHECK-LABEL: func @refused
-// CHECK:       linalg.copy
-func.func @refused(%p: memref<16xi1>, %q: memref<16xi1>) {
-  linalg.copy ins(%p : memref<16xi1>) outs(%q : memref<16xi1>)
+// CHECK-LABEL: func @truth
+// CHECK:       %[[IN:.*]] = builtin.unrealized_conversion_cast %arg0 : memref<64xi1> to memref<64xi8>
+// CHECK:       %[[BYTES:.*]] = vector.load %[[IN]]{{.*}} vector<64xi8>
+// CHECK:       %[[BITS:.*]] = arith.cmpi ne, %[[BYTES]]
+// CHECK:       %[[WIDE:.*]] = arith.extui %[[BITS]] : vector<64xi1> to vector<64xi8>
+// CHECK:       vector.store %[[WIDE]]
+func.func @truth(%p: memref<64xi1>, %q: memref<64xi1>) {
+  linalg.copy ins(%p : memref<64xi1>) outs(%q : memref<64xi1>)
+  return
+}
+
+// -----
+
+#row = affine_map<(i, j) -> (i)>
+#all = affine_map<(i, j) -> (i, j)>
+
+// One loop stores the elements and folds them.
+// CHECK-LABEL: func @elements_and_sum
+// CHECK:       scf.for
+// CHECK:       scf.for {{.*}} iter_args
+// CHECK:       %[[X:.*]] = vector.load %arg0
+// CHECK:       %[[SQUARE:.*]] = arith.mulf %[[X]], %[[X]]
+// CHECK:       arith.addf {{.*}}, %[[SQUARE]]
+// CHECK:       vector.store %[[SQUARE]], %arg1
+// CHECK:       vector.reduction <add>
+// CHECK-NOT:   linalg.generic
+func.func @elements_and_sum(%x: memref<8x128xf32>, %squares: memref<8x128xf32>, %sums: memref<8xf32>) {
+  linalg.generic {indexing_maps = [#all, #all, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<8x128xf32>) outs(%squares, %sums : memref<8x128xf32>, memref<8xf32>) {
+  ^bb0(%e: f32, %unused: f32, %sum: f32):
+    %square = arith.mulf %e, %e : f32
+    %next = arith.addf %sum, %square : f32
+    linalg.yield %square, %next : f32, f32
+  }
+  return
+}
+
+// -----
+
+#row = affine_map<(i, j) -> (i)>
+#all = affine_map<(i, j) -> (i, j)>
+
+// A running sum needs its own last result: no vectors.
+// CHECK-LABEL: func @running_sum
+// CHECK:       linalg.generic
+func.func @running_sum(%x: memref<8x128xf32>, %sums: memref<8x128xf32>, %sum: memref<8xf32>) {
+  linalg.generic {indexing_maps = [#all, #all, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<8x128xf32>) outs(%sums, %sum : memref<8x128xf32>, memref<8xf32>) {
+  ^bb0(%e: f32, %unused: f32, %before: f32):
+    %next = arith.addf %before, %e : f32
+    linalg.yield %next, %next : f32, f32
+  }
   return
 }
 

@@ -149,9 +149,9 @@ TEST(Threads, AreSetAndReset) {
   EXPECT_GE(standard, 1);
   setThreadCount(3);
   EXPECT_EQ(threadCount(), 3);
-  std::thread(applyThreadCount).join();
-  applyThreadCount();
+  std::thread(prepareThreads).join();
+  prepareThreads();
   setThreadCount(0);
-  applyThreadCount();
+  prepareThreads();
   EXPECT_EQ(threadCount(), standard);
 }

@@ -131,7 +131,8 @@ class Emitter:
                 if number is None:
                     element, source = next(given)
                     stored = self.dtype(source)
-                    number = scalar.cast(element, stored, stored if position in keep else dtype)
+                    wanted = stored if position in keep else dtype
+                    number = scalar.cast(element, stored, wanted, implicit=True)
                 arguments.append(number)
             return self.to_dtype(fn(*arguments), dtype, out.dtype)
 
@@ -140,7 +141,8 @@ class Emitter:
     @staticmethod
     def to_dtype(x: ir.Value, dtype: torch.dtype, target: torch.dtype) -> ir.Value:
         """An element computed in `dtype` as `target`; i1 elements are truth values already."""
-        return scalar.cast(x, torch.bool if scalar.is_bool_value(x) else dtype, target)
+        dtype = torch.bool if scalar.is_bool_value(x) else dtype
+        return scalar.cast(x, dtype, target, implicit=True)
 
     def map(self, body: Callable[..., ir.Value], tensors, out: TensorSpec) -> ir.Value:
         """A parallel linalg.generic over out's shape; `body` gets elements as they are stored."""

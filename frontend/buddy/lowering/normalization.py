@@ -18,37 +18,38 @@ from .registry import lowers
 aten = torch.ops.aten
 
 
-def _shifted(e: Emitter, x, dim: int):
-    """x − max(x) along dim, in the compute dtype."""
-    wide = compute_dtype(e.dtype(x))
-    peak = fold(e, x, [dim], s.maximum, -pymath.inf, wide)
-    return e.pointwise(arith.subf, x, peak, out=TensorSpec(e.shape(x), wide))
-
-
 @lowers(aten._softmax.default)
 def softmax(e: Emitter, x, dim, half_to_float):
     """exp(x − max) ÷ Σ exp(x − max)"""
-    return _normalized(e, x, dim, lambda v, total: arith.divf(math.exp(v), total))
+    if e.is_empty(e.out):
+        return e.empty(e.out)
+    x, dim = _at_least_1d(e, x, dim)
+    wide = compute_dtype(e.dtype(x))
+    peak = fold(e, x, [dim], s.maximum, -pymath.inf, wide)
+    # Kept for the second pass: an exponential costs more than reading it again.
+    exponentials = e.pointwise(
+        lambda v, m: math.exp(arith.subf(v, m)), x, peak, out=TensorSpec(e.shape(x), wide)
+    )
+    total = sum_of(e, exponentials, [dim], wide)
+    # One division a row instead of one an element.
+    inverse = e.pointwise(lambda t: arith.divf(s.like(1, t), t), total, out=e.spec(total))
+    out = TensorSpec(e.shape(x), e.out.dtype)
+    return e.reshape(e.pointwise(arith.mulf, exponentials, inverse, out=out), e.out.shape)
 
 
 @lowers(aten._log_softmax.default)
 def log_softmax(e: Emitter, x, dim, half_to_float):
     """x − max − log Σ exp(x − max)"""
-    return _normalized(e, x, dim, lambda v, total: arith.subf(v, math.log(total)))
-
-
-def _normalized(e: Emitter, x, dim, combine):
-    """`combine` of x − max and Σ exp(x − max) along dim."""
     if e.is_empty(e.out):
         return e.empty(e.out)
     x, dim = _at_least_1d(e, x, dim)
-    shifted = _shifted(e, x, dim)
-    wide = e.spec(shifted)
-    exponentials = e.pointwise(math.exp, shifted, out=wide)
-    total = sum_of(e, exponentials, [dim], wide.dtype)
+    wide = TensorSpec(e.shape(x), compute_dtype(e.dtype(x)))
+    peak = fold(e, x, [dim], s.maximum, -pymath.inf, wide.dtype)
+    shifted = e.pointwise(arith.subf, x, peak, out=wide)
+    total = sum_of(e, e.pointwise(math.exp, shifted, out=wide), [dim], wide.dtype)
+    logarithm = e.pointwise(math.log, total, out=e.spec(total))
     out = TensorSpec(wide.shape, e.out.dtype)
-    result = e.pointwise(combine, shifted, total, out=out, dtype=wide.dtype)
-    return e.reshape(result, e.out.shape)
+    return e.reshape(e.pointwise(arith.subf, shifted, logarithm, out=out), e.out.shape)
 
 
 def _at_least_1d(e: Emitter, x, dim: int):

@@ -33,7 +33,7 @@ def fold(e: Emitter, x, dims, combine, start, dtype: torch.dtype):
     source = e.spec(x)
 
     def body(element, accumulator):
-        return combine(accumulator, s.cast(element, source.dtype, dtype))
+        return combine(accumulator, s.cast(element, source.dtype, dtype, implicit=True))
 
     reduced = e.reduce(x, dims, body, [(start, dtype)])[0]
     return e.reshape(reduced, [1 if i in dims else d for i, d in enumerate(source.shape)])

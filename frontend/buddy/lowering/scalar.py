@@ -162,15 +162,23 @@ def fmod(x: ir.Value, y: ir.Value) -> ir.Value:
     return arith.remf(x, y) if is_float_value(x) else arith.remsi(x, y)
 
 
-def cast(x: ir.Value, source: torch.dtype, target: torch.dtype) -> ir.Value:
-    """x, an element of dtype `source`, as dtype `target`."""
+def cast(
+    x: ir.Value, source: torch.dtype, target: torch.dtype, *, implicit: bool = False
+) -> ir.Value:
+    """x, an element of dtype `source`, as dtype `target`.
+
+    An implicit cast is one that the program does not name: to the precision in which eager
+    computes, and back to where it stores. Between operations that become one loop nothing is
+    stored, and such a rounding is left out.
+    """
     if source == target:
         return x
     if target == torch.bool:
         return is_true(x)
     kind = element_type(target)
     if is_float(source):
-        return _float_to_float(x, kind) if is_float(target) else _float_to_int(x, kind)
+        flags = arith.FastMathFlags.contract if implicit else None
+        return _float_to_float(x, kind, flags) if is_float(target) else _float_to_int(x, kind)
     unsigned = source in (torch.bool, torch.uint8)
     if is_float(target):
         return arith.uitofp(kind, x) if unsigned else arith.sitofp(kind, x)
@@ -181,13 +189,13 @@ def cast(x: ir.Value, source: torch.dtype, target: torch.dtype) -> ir.Value:
     return arith.extui(kind, x) if unsigned else arith.extsi(kind, x)
 
 
-def _float_to_float(x: ir.Value, kind: ir.Type) -> ir.Value:
+def _float_to_float(x: ir.Value, kind: ir.Type, flags) -> ir.Value:
     if kind.width > x.type.width:
-        return arith.extf(kind, x)
+        return arith.extf(kind, x, fastmath=flags)
     if kind.width == 16 and x.type.width == 64:
         x = arith.truncf(ir.F32Type.get(), x)  # as eager does; there is no instruction for more
     if kind.width < x.type.width:
-        return arith.truncf(kind, x)
+        return arith.truncf(kind, x, fastmath=flags)
     # f16 and bf16 meet in f32.
     return arith.truncf(kind, arith.extf(ir.F32Type.get(), x))
 

@@ -85,8 +85,11 @@ def ExpandMathPass : InterfacePass<"buddy-expand-math", "::mlir::FunctionOpInter
     Largest error measured on a million points, in units in the last place: exp 0.9, log 0.9,
     log2 1.6, log1p 2.1, expm1 2.4, erf 4.5, tanh 4.7 (2.9e-7 relative).
   }];
+  let options = [Option<"hasScalef", "has-scalef", "bool", /*default=*/"false",
+                        "The target scales 16 floats by powers of two in one instruction.">];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"
+    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+    "::mlir::vector::VectorDialect"
   ];
 }
 
@@ -114,6 +117,16 @@ def FuseElementwisePass : Pass<"buddy-fuse-elementwise"> {
     Does not touch: contractions, convolutions, other named reductions.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def FuseReductionsPass : Pass<"buddy-fuse-reductions", "::mlir::func::FuncOp"> {
+  let summary = "Compute elements in the loop that folds them.";
+  let description = [{
+    Needs: kernels cut into tiles, on tensors.
+    Leaves: a reduction with the elements that it reads as a second result, where others read
+    them later: one pass over the tile less for each mean, variance or softmax.
+    Does not touch: elements that are read before the reduction.
+  }];
 }
 
 def HoistPreparePass : Pass<"buddy-hoist-prepare", "::mlir::ModuleOp"> {
@@ -272,14 +285,17 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
   let description = [{
     Needs: kernels on tensors with `buddy.tile_dims` on the root.
     Leaves: one scf.forall over tiles. A matmul is cut into blocks of rows and panels that share
-    the L2 cache; row-wise kernels into groups of whole rows. What is made to be inserted into a
+    the L2 cache; row-wise kernels into groups of whole rows, so few that what one op makes for the
+    next stays in L1. What is made to be inserted into a
     destination has that destination.
     Does not touch: attention (its schedule has its own loops), kernels of one tile.
   }];
-  let options = [Option<"l2Bytes", "l2-bytes", "int64_t", /*default=*/"1048576",
+  let options = [Option<"l1Bytes", "l1-bytes", "int64_t", /*default=*/"32768",
+                        "Bytes of a core's L1 data cache.">,
+                 Option<"l2Bytes", "l2-bytes", "int64_t", /*default=*/"1048576",
                         "Bytes of a core's L2 cache.">,
                  Option<"tileElements", "tile-elements", "int64_t", /*default=*/"8192",
-                        "Elements of a tile of a row-wise kernel.">];
+                        "Elements of a tile of a kernel of one op.">];
   let dependentDialects = ["::mlir::affine::AffineDialect",
                            "::mlir::bufferization::BufferizationDialect",
                            "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
@@ -324,7 +340,7 @@ def VectorizeGenericPass
     Leaves: scf + vector + memref, the last partial vector under a mask. The vectors run along
     the innermost dimension in which every operand is contiguous or constant; a reduction
     along it keeps several partial results, so floating-point sums are reordered.
-    Does not touch: i1 in memory along the vectors, scattered gathers, transposes; each is a
+    Does not touch: scattered gathers, transposed truth values; each is a
     missed remark.
   }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",

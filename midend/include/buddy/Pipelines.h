@@ -29,6 +29,10 @@ struct CpuOptions : mlir::PassPipelineOptions<CpuOptions> {
   Option<bool> hasBf16Dot{*this, "has-bf16-dot",
                           llvm::cl::desc("The CPU has AVX512_BF16's dot product"),
                           llvm::cl::init(false)};
+  Option<int64_t> l1Bytes{*this, "l1-bytes", llvm::cl::desc("Bytes of a core's L1 data cache"),
+                          llvm::cl::init(32768)};
+  Option<int64_t> l2Bytes{*this, "l2-bytes", llvm::cl::desc("Bytes of a core's L2 cache"),
+                          llvm::cl::init(1048576)};
   Option<std::string> features{*this, "features",
                                llvm::cl::desc("CPU features, `;` between, for the manifest"),
                                llvm::cl::init("")};

@@ -113,10 +113,7 @@ void AttentionEmitter::emitTile(Value tileBatch, Value tileKeyHead, Value tile) 
     keyCount = b.min(b.index(blockKeys), b.sub(end, key));
     transposeKeys();
     b.loop(b.index(0), tileCount, blockRows, [&](Value row) { scoreRows(row); });
-    b.loop(b.index(0), tileCount, 1, [&](Value row) {
-      maskRow(row);
-      softmaxRow(row);
-    });
+    b.loop(b.index(0), tileCount, 1, [&](Value row) { softmaxRow(row); });
     b.loop(b.index(0), tileCount, blockRows, [&](Value row) {
       forEachChunk(valueDepth, chunkVectors, [&](Chunk chunk) { accumulateRows(row, chunk); });
     });
@@ -191,28 +188,25 @@ void AttentionEmitter::scoreRows(Value row) {
   });
 }
 
-/// Adds a float mask to the scores, or removes what an i1 mask does not select. One
-/// element at a time: an i1 takes a byte in memory but a bit in a vector.
-void AttentionEmitter::maskRow(Value row) {
+/// The scores of some keys of a row with a float mask added, or without what an i1 mask does
+/// not select. `seen` are the lanes whose keys exist.
+Value AttentionEmitter::masked(Value score, Value row, int64_t key, Value seen) {
   Value mask = op.getMask();
   if (!mask)
-    return;
+    return score;
   MemRefType type = typeOf(mask);
-  Value head = queryHead(row), query = position(row);
-  b.loop(b.index(0), keyCount, 1, [&](Value key) {
-    Values all{batch, head, query, b.add(firstKey, key)};
-    Values indices(ArrayRef<Value>(all).take_back(type.getRank()));
-    for (auto [index, size] : llvm::zip(indices, type.getShape()))
-      if (size == 1)
-        index = b.index(0);
-    Value element = memref::LoadOp::create(b, mask, indices);
-    Value score = memref::LoadOp::create(b, scores, ValueRange{row, key});
-    if (type.getElementType().isInteger(1))
-      score = arith::SelectOp::create(b, element, score, infinity());
-    else
-      score = arith::AddFOp::create(b, score, b.convert(element, sum));
-    memref::StoreOp::create(b, score, scores, ValueRange{row, key});
-  });
+  Values all{batch, queryHead(row), position(row), b.add(firstKey, key)};
+  Values indices(ArrayRef<Value>(all).take_back(type.getRank()));
+  for (auto [index, size] : llvm::zip(indices, type.getShape()))
+    if (size == 1)
+      index = b.index(0);
+  auto lanesType = VectorType::get(lanes, type.getElementType());
+  bool same = type.getShape().back() == 1 && typeOf(op.getKey()).getDimSize(2) != 1;
+  Value element = same ? b.splat(memref::LoadOp::create(b, mask, indices), lanesType)
+                       : b.load(lanesType, mask, indices, seen);
+  if (type.getElementType().isInteger(1))
+    return arith::SelectOp::create(b, element, score, b.splat(infinity(), vectorType));
+  return arith::AddFOp::create(b, score, b.convert(element, sum));
 }
 
 /// One step of the online softmax for one row: S = exp(S - max), and everything summed
@@ -224,6 +218,7 @@ void AttentionEmitter::softmaxRow(Value row) {
   for (int64_t key = 0; key < blockKeys; key += lanes) {
     Value part = b.load(vectorType, scores, {row, b.index(key)});
     Value seen = b.firstLanes(b.max(b.sub(visible, b.index(key)), b.index(0)), lanes);
+    part = masked(part, row, key, seen);
     parts.push_back(arith::SelectOp::create(b, seen, part, hidden));
     most = arith::MaximumFOp::create(b, most, parts.back());
   }

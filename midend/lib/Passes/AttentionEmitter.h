@@ -37,7 +37,7 @@ private:
   void transposeKeys();
   void transposeKeyGroup(Value firstKey, Value depth, int64_t active);
   void scoreRows(Value row);
-  void maskRow(Value row);
+  Value masked(Value score, Value row, int64_t key, Value seen);
   void softmaxRow(Value row);
   void accumulateRows(Value row, Chunk chunk);
   void storeRow(Value row);

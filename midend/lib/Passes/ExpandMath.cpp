@@ -7,6 +7,7 @@
 #include "buddy/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -70,11 +71,22 @@ Value scaleByPowerOf2(ImplicitLocOpBuilder &b, Value x, Value n) {
   return x;
 }
 
+/// The same for any n that is a whole number, by one instruction.
+Value scaleBySixteenPowers(ImplicitLocOpBuilder &b, Value x, Value n) {
+  auto all = arith::ConstantOp::create(b, b.getI16IntegerAttr(-1));
+  auto currentRounding = arith::ConstantOp::create(b, b.getI32IntegerAttr(4));
+  return LLVM::CallIntrinsicOp::create(b, x.getType(),
+                                       b.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
+                                       ValueRange{x, n, x, all, currentRounding})
+      .getResult(0);
+}
+
 /// exp(x) = 2^n exp(r) with n = round(x / ln 2), so that |r| <= ln(2)/2, where the Taylor
 /// polynomial of degree 7 is exact to a unit in the last place. ln 2 is subtracted in two
 /// parts: the first has trailing zeros, so that n times it is exact.
 struct ExpandExp : OpRewritePattern<math::ExpOp> {
-  ExpandExp(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/2) {}
+  ExpandExp(MLIRContext *context, bool hasScalef)
+      : OpRewritePattern(context, /*benefit=*/2), hasScalef(hasScalef) {}
 
   LogicalResult matchAndRewrite(math::ExpOp op, PatternRewriter &rewriter) const override {
     auto type = dyn_cast<VectorType>(op.getType());
@@ -97,11 +109,17 @@ struct ExpandExp : OpRewritePattern<math::ExpOp> {
     Value p = splat(1.0 / 5040);
     for (double coefficient : {1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0})
       p = fma(p, r, splat(coefficient));
+    if (hasScalef && type.getShape() == ArrayRef<int64_t>{16}) {
+      rewriter.replaceOp(op, scaleBySixteenPowers(b, p, n));
+      return success();
+    }
     auto ints = type.clone(b.getI32Type());
     Value exponent = arith::FPToSIOp::create(b, ints, n);
     rewriter.replaceOp(op, scaleByPowerOf2(b, p, exponent));
     return success();
   }
+
+  bool hasScalef;
 };
 
 struct ExpandMathPass : impl::ExpandMathPassBase<ExpandMathPass> {
@@ -115,7 +133,7 @@ struct ExpandMathPass : impl::ExpandMathPassBase<ExpandMathPass> {
     for (Operation *function : functions)
       widen(function);
     RewritePatternSet patterns(&getContext());
-    patterns.add<ExpandExp>(&getContext());
+    patterns.add<ExpandExp>(&getContext(), hasScalef);
     populateMathPolynomialApproximationPatterns(patterns, hasPolynomial);
     GreedyRewriteConfig config;
     // Only these ops: a function of one scalar is better left to libm.

@@ -206,19 +206,16 @@ void GenericEmitter::emitReduction(ArrayRef<int64_t> otherReductions) {
   int64_t outputs = combiners.size();
   Values state;
   for (int64_t u = 0; u < reductionUnroll; ++u)
-    for (Operation *combiner : combiners)
-      state.push_back(neutral(combiner));
+    for (int64_t output = 0; output < outputs; ++output)
+      state.push_back(neutral(output));
   state = nest(otherReductions, state, [&](ValueRange carried) {
     return chunks(reductionUnroll, carried, [&](int64_t count, Value mask, ValueRange values) {
-      Values next = emitChunk(count, mask, values.take_front(count * outputs));
-      for (auto [i, value] : llvm::enumerate(next))
-        if (mask) // Lanes past the end have folded in zeros.
-          value = arith::SelectOp::create(b, mask, value, values[i]);
-      llvm::append_range(next, values.drop_front(count * outputs));
-      return next;
+      return foldChunk(count, mask, values);
     });
   });
   for (auto [i, init] : llvm::enumerate(op.getDpsInitsMutable())) {
+    if (!combiners[i])
+      continue;
     Value total = state[i];
     for (int64_t u = 1; u < reductionUnroll; ++u)
       total = combine(combiners[i], total, state[u * outputs + i]);
@@ -228,6 +225,25 @@ void GenericEmitter::emitReduction(ArrayRef<int64_t> otherReductions) {
         vector::ReductionOp::create(b, *linalg::getCombinerOpKind(combiners[i]), total, before);
     memref::StoreOp::create(b, after, init.get(), indices);
   }
+}
+
+/// The state after `unroll` vectors. Of a scanned output there is none: it is stored.
+Values GenericEmitter::foldChunk(int64_t unroll, Value mask, ValueRange before) {
+  int64_t outputs = combiners.size();
+  Value start = ivs[dimension];
+  Values after = emitChunk(unroll, mask, before.take_front(unroll * outputs));
+  for (int64_t u = 0; u < unroll; ++u) {
+    ivs[dimension] = b.add(start, u * lanes);
+    storeOutputs(ValueRange(after).slice(u * outputs, outputs), mask, /*scanned=*/true);
+  }
+  ivs[dimension] = start;
+  for (auto [i, value] : llvm::enumerate(after))
+    if (!combiners[i % outputs])
+      value = before[i];
+    else if (mask) // Lanes past the end have folded in zeros.
+      value = arith::SelectOp::create(b, mask, value, before[i]);
+  llvm::append_range(after, before.drop_front(unroll * outputs));
+  return after;
 }
 
 /// The body for `unroll` vectors, each with its own part of the state.
@@ -273,8 +289,11 @@ Value GenericEmitter::combine(Operation *combiner, Value a, Value c) {
   return b.create(state)->getResult(0);
 }
 
-Value GenericEmitter::neutral(Operation *combiner) {
-  TypedAttr element = *arith::getNeutralElement(combiner);
+/// What an output's partial results start from.
+Value GenericEmitter::neutral(int64_t output) {
+  if (!combiners[output])
+    return b.zero(VectorType::get(lanes, getElementTypeOrSelf(op.getDpsInits()[output])));
+  TypedAttr element = *arith::getNeutralElement(combiners[output]);
   auto type = VectorType::get(lanes, element.getType());
   return arith::ConstantOp::create(b, DenseElementsAttr::get(type, element));
 }

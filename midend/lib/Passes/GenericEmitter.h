@@ -29,7 +29,8 @@ namespace buddy {
 struct GenericSchedule {
   int64_t dimension = 0; // along which vectors run
   int64_t across = -1;   // along which the crossing operands are contiguous, if there are any
-  llvm::SmallVector<mlir::Operation *> combiners; // of a reduction along `dimension`
+  // Of a reduction along `dimension`, for each output; null for one that is scanned.
+  llvm::SmallVector<mlir::Operation *> combiners;
 };
 
 /// Whether each step of a reduction has an element of its own in `init`.
@@ -54,6 +55,7 @@ private:
                 llvm::function_ref<Values(int64_t, Value, mlir::ValueRange)> body);
   void emitParallel(llvm::ArrayRef<int64_t> reductions);
   void emitReduction(llvm::ArrayRef<int64_t> otherReductions);
+  Values foldChunk(int64_t unroll, Value mask, mlir::ValueRange before);
   void emitSquares();
   void emitSquare(Value across, Value start, bool masked);
   Values emitChunk(int64_t unroll, Value mask, mlir::ValueRange state);
@@ -62,7 +64,7 @@ private:
   bool isCrossing(mlir::OpOperand &operand);
   void storeOutputs(mlir::ValueRange values, Value mask, bool scanned);
   Value combine(mlir::Operation *combiner, Value a, Value c);
-  Value neutral(mlir::Operation *combiner);
+  Value neutral(int64_t output);
 
   LoopBuilder &b;
   mlir::linalg::LinalgOp op;

@@ -132,13 +132,31 @@ Value LoopBuilder::convert(Value value, Type elementType) {
   return arith::TruncFOp::create(*this, to, value);
 }
 
+/// A memref of truth values as one of the bytes that they take in memory: in a vector they
+/// are bits. Both are the same to LLVM, where the cast disappears.
+static Value asBytes(LoopBuilder &b, Value memref) {
+  auto type = cast<MemRefType>(memref.getType());
+  auto bytes = MemRefType::Builder(type).setElementType(b.getI8Type());
+  return UnrealizedConversionCastOp::create(b, Type(MemRefType(bytes)), memref).getResult(0);
+}
+
 Value LoopBuilder::load(VectorType type, Value memref, ValueRange indices, Value mask) {
+  if (type.getElementType().isInteger(1)) {
+    VectorType bytes = type.clone(getI8Type());
+    Value loaded = load(bytes, asBytes(*this, memref), indices, mask);
+    return arith::CmpIOp::create(*this, arith::CmpIPredicate::ne, loaded, zero(bytes));
+  }
   if (!mask)
     return vector::LoadOp::create(*this, type, memref, indices);
   return vector::MaskedLoadOp::create(*this, type, memref, indices, mask, zero(type));
 }
 
 void LoopBuilder::store(Value vector, Value memref, ValueRange indices, Value mask) {
+  auto type = cast<VectorType>(vector.getType());
+  if (type.getElementType().isInteger(1)) {
+    vector = arith::ExtUIOp::create(*this, type.clone(getI8Type()), vector);
+    memref = asBytes(*this, memref);
+  }
   if (mask)
     vector::MaskedStoreOp::create(*this, memref, indices, mask, vector);
   else

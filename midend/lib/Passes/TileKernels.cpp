@@ -108,6 +108,26 @@ ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes) {
   return result;
 }
 
+/// The largest divisor of `extent` that is at most `most`, unless all are far below: whole tiles
+/// have static sizes.
+int64_t evenTile(int64_t extent, int64_t most) {
+  for (int64_t tile = std::min(most, extent); 2 * tile > most; --tile)
+    if (extent % tile == 0)
+      return tile;
+  return std::min(most, std::max<int64_t>(1, extent));
+}
+
+/// Elements of a tile: with ops before the root their results should stay in L1.
+int64_t elementsOfTile(func::FuncOp kernel, int64_t alone, int64_t l1Bytes) {
+  int64_t bytes = 0;
+  kernel.walk([&](linalg::GenericOp op) {
+    for (Type type : op->getResultTypes())
+      bytes += llvm::divideCeil(cast<ShapedType>(type).getElementTypeBitWidth(), 8);
+  });
+  bool single = llvm::hasSingleElement(kernel.getOps<linalg::GenericOp>());
+  return single ? alone : std::max<int64_t>(1, l1Bytes / std::max<int64_t>(1, bytes));
+}
+
 /// Cuts `dims`, outermost first, so that a tile has about `budget` elements.
 SmallVector<int64_t> rowTiles(Operation *root, ArrayRef<int64_t> dims, int64_t budget) {
   SmallVector<int64_t> extents = loopExtents(root);
@@ -119,7 +139,7 @@ SmallVector<int64_t> rowTiles(Operation *root, ArrayRef<int64_t> dims, int64_t b
       continue;
     }
     int64_t rest = std::max<int64_t>(1, budget / std::max<int64_t>(1, elements));
-    tiles[loop] = std::min(rest, std::max<int64_t>(1, extents[loop]));
+    tiles[loop] = evenTile(extents[loop], rest);
     elements *= tiles[loop];
   }
   return tiles;
@@ -150,7 +170,8 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
       return success();
     ProductTiles tiles = productTiles(kernel, l2Bytes);
     if (tiles.sizes.empty())
-      tiles.sizes = rowTiles(root, dims.asArrayRef(), tileElements);
+      tiles.sizes =
+          rowTiles(root, dims.asArrayRef(), elementsOfTile(kernel, tileElements, l1Bytes));
     if (failed(tileAndFuse(tileable, tiles.sizes, tiles.order, rewriter)))
       return root->emitOpError("cannot be tiled");
     return success();

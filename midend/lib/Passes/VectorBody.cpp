@@ -66,7 +66,7 @@ VectorBody::Kind VectorBody::classifyLoad(Operation *inner) {
   bool rowUniform = llvm::all_of(load.getIndices().drop_back(),
                                  [&](Value index) { return kindOf(index) == Kind::Uniform; });
   if (!rowUniform || kindOf(load.getIndices().back()) != Kind::Linear ||
-      !hasUnitInnerStride(load.getMemRef()) || load.getType().isInteger(1))
+      !hasUnitInnerStride(load.getMemRef()))
     why = "a gather does not read consecutive elements";
   return Kind::Varying;
 }

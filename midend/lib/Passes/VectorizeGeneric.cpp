@@ -31,9 +31,7 @@ bool allowsVectors(linalg::LinalgOp op, OpOperand &operand, int64_t dimension) {
       llvm::any_of(map.getResults().drop_back(),
                    [&](AffineExpr expr) { return expr.isFunctionOfDim(dimension); }))
     return false;
-  auto type = cast<MemRefType>(operand.get().getType());
-  // An i1 takes a byte in memory, but a bit in a vector.
-  return hasUnitInnerStride(operand.get()) && !type.getElementType().isInteger(1);
+  return hasUnitInnerStride(operand.get());
 }
 
 bool hasPlainMaps(linalg::LinalgOp op) {
@@ -88,7 +86,9 @@ std::optional<GenericSchedule> chooseSquares(linalg::LinalgOp op) {
       continue;
     AffineMap map = op.getMatchingIndexingMap(&operand);
     auto along = dyn_cast<AffineDimExpr>(map.getResults().back());
-    if (op.isDpsInit(&operand) || !along || !map.isProjectedPermutation() ||
+    // Squares of bits would be taken apart and put together again bit by bit.
+    bool isTruth = getElementTypeOrSelf(operand.get()).isInteger(1);
+    if (op.isDpsInit(&operand) || isTruth || !along || !map.isProjectedPermutation() ||
         !allowsVectors(op, operand, along.getPosition()) ||
         (schedule.across >= 0 && schedule.across != along.getPosition()))
       return std::nullopt;
@@ -97,17 +97,40 @@ std::optional<GenericSchedule> chooseSquares(linalg::LinalgOp op) {
   return schedule;
 }
 
-/// The single operation that folds each output, or nothing if one is not such a fold.
+/// The single operation that folds each output (null if it has an element for each step),
+/// or nothing if one is not such a fold.
 SmallVector<Operation *> findCombiners(linalg::LinalgOp op) {
   SmallVector<Operation *> combiners;
-  for (int64_t i = 0; i < op.getNumDpsInits(); ++i) {
+  for (auto [i, init] : llvm::enumerate(op.getDpsInitsMutable())) {
     SmallVector<Operation *> chain;
+    if (isScanned(op, init)) {
+      combiners.push_back(nullptr);
+      continue;
+    }
     if (!matchReduction(op.getRegionOutputArgs(), i, chain) || chain.size() != 1 ||
         !linalg::getCombinerOpKind(chain[0]) || !arith::getNeutralElement(chain[0]))
       return {};
     combiners.push_back(chain[0]);
   }
   return combiners;
+}
+
+/// Whether a value of the body comes from what an output held before.
+bool readsOutputs(linalg::LinalgOp op, Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return llvm::is_contained(op.getRegionOutputArgs(), argument);
+  Operation *inner = value.getDefiningOp();
+  return inner->getBlock() == op.getBlock() &&
+         llvm::any_of(inner->getOperands(), [&](Value x) { return readsOutputs(op, x); });
+}
+
+/// Whether each output with an element for each step has one whose value is the step's own.
+bool scansAreElementwise(linalg::LinalgOp op) {
+  auto yielded = op.getBlock()->getTerminator()->getOperands();
+  return llvm::all_of(llvm::zip(op.getDpsInitsMutable(), yielded), [&](auto pair) {
+    auto [init, value] = pair;
+    return !isScanned(op, init) || !readsOutputs(op, value);
+  });
 }
 
 struct VectorizeGeneric : OpInterfaceRewritePattern<linalg::LinalgOp> {
@@ -137,8 +160,10 @@ struct VectorizeGeneric : OpInterfaceRewritePattern<linalg::LinalgOp> {
       if (!hasPlainMaps(op))
         return refuse("vectors along a window would be short");
       for (OpOperand &init : op.getDpsInitsMutable())
-        if (isScanned(op, init))
-          return refuse("vectors along a scan would need each other's results");
+        if (isScanned(op, init) && !op.getMatchingIndexingMap(&init).isPermutation())
+          return refuse("an output has an element for some steps of a reduction only");
+      if (!scansAreElementwise(op))
+        return refuse("vectors along a scan would need each other's results");
       schedule.combiners = findCombiners(op);
       if (schedule.combiners.empty())
         return refuse("the reduction is not a fold by one known operation");

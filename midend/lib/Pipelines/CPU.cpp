@@ -71,8 +71,14 @@ static void reachKernels(OpPassManager &pm, const CpuOptions &options) {
 }
 
 /// Every kernel is a parallel loop over tiles that fit the caches.
-static void reachTiled(OpPassManager &pm) {
-  pm.addNestedPass<func::FuncOp>(createTileKernelsPass());
+static void reachTiled(OpPassManager &pm, const CpuOptions &options) {
+  TileKernelsPassOptions tiles;
+  tiles.l1Bytes = options.l1Bytes;
+  tiles.l2Bytes = options.l2Bytes;
+  pm.addNestedPass<func::FuncOp>(createTileKernelsPass(tiles));
+  // Tiling makes a producer once for each of its readers.
+  cleanUp(pm);
+  pm.addNestedPass<func::FuncOp>(createFuseReductionsPass());
   cleanUp(pm);
 }
 
@@ -142,7 +148,8 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   // libm has no rsqrt, and the CPU's own is an estimate.
   pm.addNestedPass<func::FuncOp>(
       math::createMathExpandOpsPass(math::MathExpandOpsPassOptions{{"rsqrt"}}));
-  pm.addNestedPass<func::FuncOp>(createExpandMathPass());
+  pm.addNestedPass<func::FuncOp>(
+      createExpandMathPass(ExpandMathPassOptions{/*hasScalef=*/options.vectorBits == 512}));
   if (!options.hasBf16Dot)
     emulateBF16(pm);
   pm.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass());
@@ -164,7 +171,7 @@ void buddy::buildCpuPhase(OpPassManager &pm, Phase phase, const CpuOptions &opti
   case Phase::Kernels:
     return reachKernels(pm, options);
   case Phase::Tiled:
-    return reachTiled(pm);
+    return reachTiled(pm, options);
   case Phase::Bufferized:
     return reachBufferized(pm);
   case Phase::Vectorized:

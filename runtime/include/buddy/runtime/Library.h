@@ -58,9 +58,10 @@ void setThreadCount(int count);
 /// What setThreadCount set, or OpenMP's default.
 int threadCount();
 
-/// Makes the calling thread's OpenMP state agree with setThreadCount. Frame calls it before each
-/// invocation: OpenMP keeps the number of threads per calling thread. Costs nothing when unchanged.
-void applyThreadCount();
+/// Makes the calling thread's OpenMP state agree with setThreadCount, which OpenMP keeps for each
+/// calling thread, and, at most once a millisecond, sees to it that no two threads of its team run
+/// on one CPU while another is free. Frame calls it before each invocation.
+void prepareThreads();
 
 } // namespace buddy::runtime
 
