@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from checking import check
 
@@ -88,3 +89,18 @@ def test_empty_and_rank_0():
 def test_half_precision():
     check(lambda x: (x.lgamma(), x.erfinv(), S.i0(x)), (5,), dtype=torch.bfloat16)
     check(lambda x: x.erfc(), (5,), dtype=torch.float16)
+
+
+@pytest.mark.parametrize(("name", "bound"), [("exp", 1.0), ("erf", 1.1), ("tanh", 1.5)])
+def test_units_in_the_last_place(name, bound):
+    """The vectorized functions stay within the error that their pass states."""
+    function = getattr(torch, name)
+    x = torch.cat([torch.linspace(-12, 12, 300_001), torch.logspace(-30, 1, 50_001)])
+    compiled = torch.compile(function, backend="buddy", options={"fallback": False})
+    actual = compiled(x)
+    exact = function(x.double())
+    unit = torch.nextafter(exact.float(), torch.tensor(math.inf)) - exact.float()
+    assert ((actual - exact).abs() / unit).max() <= bound
+    edges = torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0])
+    check(function, edges)
+    assert torch.equal(compiled(edges).signbit()[1:], function(edges).signbit()[1:])

@@ -55,13 +55,19 @@ func.func @convolution(%x: tensor<1x8x9x9xf32>, %w: tensor<32x8x3x3xf32>) -> ten
 
 // -----
 
-// A kernel of its own for each channel: nothing to multiply, a reduction over the window.
+// A kernel of its own for each channel: nothing to multiply, a reduction over windows that runs
+// along the channels, between transpositions that meet those of the neighbours.
 // CHECK-LABEL: func @depthwise
 // CHECK-NOT:   linalg.conv
-// CHECK:       linalg.generic
+// CHECK:       %[[IN:.*]] = linalg.transpose {{.*}} permutation = [0, 2, 3, 1]
+// CHECK:       %[[OUT:.*]] = linalg.generic
 // CHECK-SAME:    iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction"]
-// CHECK-SAME:    ins(%{{.*}}, %{{.*}} : tensor<1x8x9x9xf32>, tensor<3x3x8xf32>)
-func.func @depthwise(%x: tensor<1x8x1x9x9xf32>, %w: tensor<8x1x1x3x3xf32>, %init: tensor<1x8x1x7x7xf32>) -> tensor<1x8x1x7x7xf32> {
+// CHECK-SAME:    ins(%[[IN]], %{{.*}} : tensor<1x9x9x8xf32>, tensor<3x3x8xf32>)
+// CHECK:       linalg.transpose ins(%[[OUT]] {{.*}} permutation = [0, 3, 1, 2]
+func.func @depthwise(%x: tensor<1x8x1x9x9xf32>, %w: tensor<8x1x1x3x3xf32>) -> tensor<1x8x1x7x7xf32> {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<1x8x1x7x7xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<1x8x1x7x7xf32>) -> tensor<1x8x1x7x7xf32>
   %c = linalg.conv_2d_ngchw_gfchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
       ins(%x, %w : tensor<1x8x1x9x9xf32>, tensor<8x1x1x3x3xf32>) outs(%init : tensor<1x8x1x7x7xf32>) -> tensor<1x8x1x7x7xf32>
   return %c : tensor<1x8x1x7x7xf32>

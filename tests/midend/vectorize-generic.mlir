@@ -129,17 +129,20 @@ func.func @running_sum(%x: memref<8x128xf32>, %sums: memref<8x128xf32>, %sum: me
 // -----
 
 // A window shifts what is read; channels are the vectors. Four of them at a time stay in registers
-// while the window moves.
+// while the window moves; the next four come when these are done with everywhere, so that what a
+// window reads again is still near.
 // CHECK-LABEL: func @window
-// CHECK:       scf.for
-// CHECK:       vector.load %{{.*}} : memref<9x9x64xf32>, vector<16xf32>
+// CHECK:       scf.for %[[C:.*]] = %{{.*}} to %c128{{.*}} step %c64
+// CHECK-COUNT-2: scf.for
+// CHECK-COUNT-2: scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>)
+// CHECK:       vector.load %{{.*}}[%{{.*}}, %{{.*}}, %[[C]]] : memref<9x9x128xf32>, vector<16xf32>
 // CHECK:       arith.maximumf {{.*}} : vector<16xf32>
 // CHECK:       scf.yield
 // CHECK-NOT:   linalg.generic
-func.func @window(%x: memref<9x9x64xf32>, %shape: memref<3x3xf32>, %out: memref<4x4x64xf32>) {
+func.func @window(%x: memref<9x9x128xf32>, %shape: memref<3x3xf32>, %out: memref<4x4x128xf32>) {
   linalg.generic {indexing_maps = [affine_map<(y, x, c, i, j) -> (y * 2 + i, x * 2 + j, c)>, affine_map<(y, x, c, i, j) -> (i, j)>, affine_map<(y, x, c, i, j) -> (y, x, c)>],
                   iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
-      ins(%x, %shape : memref<9x9x64xf32>, memref<3x3xf32>) outs(%out : memref<4x4x64xf32>) {
+      ins(%x, %shape : memref<9x9x128xf32>, memref<3x3xf32>) outs(%out : memref<4x4x128xf32>) {
   ^bb0(%a: f32, %s: f32, %b: f32):
     %m = arith.maximumf %a, %b : f32
     linalg.yield %m : f32

@@ -81,6 +81,49 @@ Value scaleBySixteenPowers(ImplicitLocOpBuilder &b, Value x, Value n) {
       .getResult(0);
 }
 
+/// Writes the arithmetic of one polynomial on vectors of f32.
+struct PolynomialBuilder : ImplicitLocOpBuilder {
+  PolynomialBuilder(Operation *op, PatternRewriter &rewriter)
+      : ImplicitLocOpBuilder(op->getLoc(), rewriter),
+        type(cast<VectorType>(op->getResult(0).getType())) {}
+
+  Value splat(double value) {
+    Attribute element = getF32FloatAttr(static_cast<float>(value));
+    return arith::ConstantOp::create(*this, DenseElementsAttr::get(type, element));
+  }
+  Value add(Value x, Value y) { return arith::AddFOp::create(*this, x, y); }
+  Value sub(Value x, Value y) { return arith::SubFOp::create(*this, x, y); }
+  Value mul(Value x, Value y) { return arith::MulFOp::create(*this, x, y); }
+  Value fma(Value x, Value y, Value z) { return math::FmaOp::create(*this, x, y, z); }
+  Value exp(Value x) { return math::ExpOp::create(*this, x); }
+  Value less(Value x, Value y) {
+    return arith::CmpFOp::create(*this, arith::CmpFPredicate::OLT, x, y);
+  }
+  Value select(Value condition, Value x, Value y) {
+    return arith::SelectOp::create(*this, condition, x, y);
+  }
+
+  /// The smaller or larger of a limit and `x`, where a NaN of x passes through. It is one
+  /// instruction of x86; `arith.minimumf`, which orders zeros too, is three.
+  Value atMost(Value x, double limit) { return select(less(splat(limit), x), splat(limit), x); }
+  Value atLeast(Value x, double limit) { return select(less(x, splat(limit)), splat(limit), x); }
+
+  /// c[0] + c[1] x + c[2] x^2 + ...
+  Value polynomial(ArrayRef<double> c, Value x) {
+    Value sum = splat(c.back());
+    for (double coefficient : llvm::reverse(c.drop_back()))
+      sum = fma(sum, x, splat(coefficient));
+    return sum;
+  }
+
+  VectorType type;
+};
+
+bool isFloatVector(Operation *op) {
+  auto type = dyn_cast<VectorType>(op->getResult(0).getType());
+  return type && type.getElementType().isF32();
+}
+
 /// exp(x) = 2^n exp(r) with n = round(x / ln 2), so that |r| <= ln(2)/2, where the Taylor
 /// polynomial of degree 7 is exact to a unit in the last place. ln 2 is subtracted in two
 /// parts: the first has trailing zeros, so that n times it is exact.
@@ -89,37 +132,74 @@ struct ExpandExp : OpRewritePattern<math::ExpOp> {
       : OpRewritePattern(context, /*benefit=*/2), hasScalef(hasScalef) {}
 
   LogicalResult matchAndRewrite(math::ExpOp op, PatternRewriter &rewriter) const override {
-    auto type = dyn_cast<VectorType>(op.getType());
-    if (!type || !type.getElementType().isF32())
+    if (!isFloatVector(op))
       return rewriter.notifyMatchFailure(op, "not a vector of f32");
-    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-    auto splat = [&](double value) -> Value {
-      return arith::ConstantOp::create(
-          b, DenseElementsAttr::get(type, b.getF32FloatAttr(static_cast<float>(value))));
-    };
-    auto fma = [&](Value x, Value y, Value z) -> Value { return math::FmaOp::create(b, x, y, z); };
-    // Beyond these the result is infinite or zero; within, n fits two exponents. The operand
-    // stands second, so that a NaN passes through.
-    Value x = arith::MinimumFOp::create(b, splat(89.0), op.getOperand());
-    x = arith::MaximumFOp::create(b, splat(-104.0), x);
-    Value n = math::RoundEvenOp::create(
-        b, arith::MulFOp::create(b, x, splat(1.44269504088896341)).getResult());
-    Value r = fma(n, splat(-0.693359375), x);
-    r = fma(n, splat(2.12194440054690583e-4), r);
-    Value p = splat(1.0 / 5040);
-    for (double coefficient : {1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0})
-      p = fma(p, r, splat(coefficient));
-    if (hasScalef && type.getShape() == ArrayRef<int64_t>{16}) {
+    PolynomialBuilder b(op, rewriter);
+    // Beyond these the result is infinite or zero; within, n fits two exponents.
+    Value x = b.atLeast(b.atMost(op.getOperand(), 89.0), -104.0);
+    Value n = math::RoundEvenOp::create(b, b.mul(x, b.splat(1.44269504088896341)));
+    Value r = b.fma(n, b.splat(-0.693359375), x);
+    r = b.fma(n, b.splat(2.12194440054690583e-4), r);
+    Value p = b.polynomial({1, 1, 0.5, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040}, r);
+    if (hasScalef && b.type.getShape() == ArrayRef<int64_t>{16}) {
       rewriter.replaceOp(op, scaleBySixteenPowers(b, p, n));
       return success();
     }
-    auto ints = type.clone(b.getI32Type());
+    auto ints = b.type.clone(b.getI32Type());
     Value exponent = arith::FPToSIOp::create(b, ints, n);
     rewriter.replaceOp(op, scaleByPowerOf2(b, p, exponent));
     return success();
   }
 
   bool hasScalef;
+};
+
+/// erf(x) = x + x P(x^2) for a small x, else +-(1 - exp(-Q(|x|))). Both are minimax polynomials
+/// of our own fit: P of erf(x)/x - 1 on [0, 0.95], Q of -log(1 - erf(x)) on [0.95, 4], where erf
+/// rounds to one.
+struct ExpandErf : OpRewritePattern<math::ErfOp> {
+  ExpandErf(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/2) {}
+
+  LogicalResult matchAndRewrite(math::ErfOp op, PatternRewriter &rewriter) const override {
+    if (!isFloatVector(op))
+      return rewriter.notifyMatchFailure(op, "not a vector of f32");
+    PolynomialBuilder b(op, rewriter);
+    Value x = op.getOperand(), size = math::AbsFOp::create(b, x);
+    Value p = b.polynomial({0.12837916612625122, -0.37612631916999817, 0.11283671110868454,
+                            -0.026858031749725342, 0.005197642371058464, -0.0008104441803880036,
+                            8.20979694253765e-05},
+                           b.mul(x, x));
+    Value q = b.polynomial({-0.00023300941393245012, -1.1275254487991333, -0.6374280452728271,
+                            -0.10372226685285568, 0.022129172459244728, -0.0030195144936442375,
+                            0.00019360730948392302},
+                           b.atMost(size, 4.0));
+    Value small = b.fma(size, p, size), large = b.sub(b.splat(1), b.exp(q));
+    Value result = b.select(b.less(size, b.splat(0.95)), small, large);
+    rewriter.replaceOpWithNewOp<math::CopySignOp>(op, result, x);
+    return success();
+  }
+};
+
+/// tanh(x) = x + x^3 P(x^2) for a small x, with P our own minimax fit of (tanh(x)/x - 1)/x^2 on
+/// [0, 0.6], else +-(1 - 2 / (exp(2 |x|) + 1)).
+struct ExpandTanh : OpRewritePattern<math::TanhOp> {
+  ExpandTanh(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/2) {}
+
+  LogicalResult matchAndRewrite(math::TanhOp op, PatternRewriter &rewriter) const override {
+    if (!isFloatVector(op))
+      return rewriter.notifyMatchFailure(op, "not a vector of f32");
+    PolynomialBuilder b(op, rewriter);
+    Value x = op.getOperand(), size = math::AbsFOp::create(b, x), square = b.mul(x, x);
+    Value p = b.polynomial({-0.33333298563957214, 0.13331958651542664, -0.05378668010234833,
+                            0.020805377513170242, -0.005905859638005495},
+                           square);
+    Value grown = b.add(b.exp(b.add(size, size)), b.splat(1));
+    Value rest = arith::DivFOp::create(b, b.splat(2), grown);
+    Value small = b.fma(size, b.mul(square, p), size), large = b.sub(b.splat(1), rest);
+    Value result = b.select(b.less(size, b.splat(0.6)), small, large);
+    rewriter.replaceOpWithNewOp<math::CopySignOp>(op, result, x);
+    return success();
+  }
 };
 
 struct ExpandMathPass : impl::ExpandMathPassBase<ExpandMathPass> {
@@ -134,6 +214,7 @@ struct ExpandMathPass : impl::ExpandMathPassBase<ExpandMathPass> {
       widen(function);
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandExp>(&getContext(), hasScalef);
+    patterns.add<ExpandErf, ExpandTanh>(&getContext());
     populateMathPolynomialApproximationPatterns(patterns, hasPolynomial);
     GreedyRewriteConfig config;
     // Only these ops: a function of one scalar is better left to libm.

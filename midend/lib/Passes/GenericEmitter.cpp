@@ -63,11 +63,15 @@ void GenericEmitter::emit() {
   for (auto [d, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
     if ((int64_t)d != dimension && (int64_t)d != schedule.across)
       (iterator == utils::IteratorType::parallel ? parallel : reductions).push_back(d);
+  if (schedule.across < 0 && combiners.empty() && !reductions.empty()) {
+    emitFolds(parallel, reductions);
+    return;
+  }
   nest(parallel, {}, [&](ValueRange) {
     if (schedule.across >= 0)
       emitSquares();
     else if (combiners.empty())
-      emitParallel(reductions);
+      chunks(1, {}, [&](int64_t count, Value mask, ValueRange) { return fold(count, mask, {}); });
     else
       emitReduction(reductions);
     return Values();
@@ -103,35 +107,42 @@ Values GenericEmitter::chunks(int64_t unroll, ValueRange carried,
   return state;
 }
 
-void GenericEmitter::emitParallel(ArrayRef<int64_t> reductions) {
-  int64_t unroll = reductions.empty() ? 1 : reductionUnroll;
-  chunks(unroll, {}, [&](int64_t count, Value mask, ValueRange) {
-    Value start = ivs[dimension];
-    // A chunk of outputs: read if the body or a reduction looks at it, else never.
-    Values state;
-    for (int64_t u = 0; u < count; ++u) {
-      ivs[dimension] = b.add(start, u * lanes);
-      for (OpOperand &init : op.getDpsInitsMutable()) {
-        auto type = VectorType::get(lanes, cast<MemRefType>(init.get().getType()).getElementType());
-        bool used = !op.getMatchingBlockArgument(&init).use_empty();
-        state.push_back(used ? b.load(type, init.get(), indicesOf(init), mask) : b.zero(type));
-      }
-    }
-    auto store = [&](ValueRange values, bool scanned) {
-      for (int64_t u = 0; u < count; ++u) {
-        ivs[dimension] = b.add(start, u * lanes);
-        storeOutputs(values.slice(u * op.getNumDpsInits(), op.getNumDpsInits()), mask, scanned);
-      }
-    };
-    state = nest(reductions, state, [&](ValueRange values) {
-      ivs[dimension] = start;
-      Values next = emitChunk(count, mask, values);
-      store(next, /*scanned=*/true);
-      return next;
-    });
-    store(state, /*scanned=*/false);
+/// Vectors outermost: what all windows read of them, a kernel, stays in the closest cache.
+void GenericEmitter::emitFolds(ArrayRef<int64_t> parallel, ArrayRef<int64_t> reductions) {
+  chunks(reductionUnroll, {}, [&](int64_t count, Value mask, ValueRange) {
+    nest(parallel, {}, [&](ValueRange) { return fold(count, mask, reductions); });
     return Values();
   });
+}
+
+/// `count` vectors of each output, folded over `reductions`.
+Values GenericEmitter::fold(int64_t count, Value mask, ArrayRef<int64_t> reductions) {
+  Value start = ivs[dimension];
+  // Outputs are read if the body or a reduction looks at them, else never.
+  Values state;
+  for (int64_t u = 0; u < count; ++u) {
+    ivs[dimension] = b.add(start, u * lanes);
+    for (OpOperand &init : op.getDpsInitsMutable()) {
+      auto type = VectorType::get(lanes, cast<MemRefType>(init.get().getType()).getElementType());
+      bool used = !op.getMatchingBlockArgument(&init).use_empty();
+      state.push_back(used ? b.load(type, init.get(), indicesOf(init), mask) : b.zero(type));
+    }
+  }
+  auto store = [&](ValueRange values, bool scanned) {
+    for (int64_t u = 0; u < count; ++u) {
+      ivs[dimension] = b.add(start, u * lanes);
+      storeOutputs(values.slice(u * op.getNumDpsInits(), op.getNumDpsInits()), mask, scanned);
+    }
+  };
+  state = nest(reductions, state, [&](ValueRange values) {
+    ivs[dimension] = start;
+    Values next = emitChunk(count, mask, values);
+    store(next, /*scanned=*/true);
+    return next;
+  });
+  store(state, /*scanned=*/false);
+  ivs[dimension] = start;
+  return {};
 }
 
 void GenericEmitter::storeOutputs(ValueRange values, Value mask, bool scanned) {

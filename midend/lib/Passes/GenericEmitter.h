@@ -5,7 +5,7 @@
 // vectors: one along which every operand is contiguous or the same.
 //
 // If it is parallel, each vector of outputs stays in registers while the reductions run:
-//   for parallel dims: for chunk: out[chunk] = reduce(out[chunk], in[..., chunk])
+//   for chunk: for parallel dims: out[chunk] = reduce(out[chunk], in[..., chunk])
 // If it is a reduction, independent partial results hide its latency, and meet at the end:
 //   for parallel dims: partial = neutral; for chunk: partial = reduce(partial, in[chunk])
 //                      out = reduce(out, partial)
@@ -53,7 +53,8 @@ private:
   Values nest(llvm::ArrayRef<int64_t> dims, mlir::ValueRange carried, Body body);
   Values chunks(int64_t unroll, mlir::ValueRange carried,
                 llvm::function_ref<Values(int64_t, Value, mlir::ValueRange)> body);
-  void emitParallel(llvm::ArrayRef<int64_t> reductions);
+  void emitFolds(llvm::ArrayRef<int64_t> parallel, llvm::ArrayRef<int64_t> reductions);
+  Values fold(int64_t count, Value mask, llvm::ArrayRef<int64_t> reductions);
   void emitReduction(llvm::ArrayRef<int64_t> otherReductions);
   Values foldChunk(int64_t unroll, Value mask, mlir::ValueRange before);
   void emitSquares();

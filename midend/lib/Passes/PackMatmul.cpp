@@ -122,39 +122,69 @@ struct PackConvolution : OpRewritePattern<linalg::Conv2DNchwFchwOp> {
   PackMatmulPassOptions options;
 };
 
-/// A kernel for each channel: a reduction over windows, which runs along the channels.
+/// `value` without its dimension `dim`, whose extent is one.
+Value dropDim(PatternRewriter &rewriter, Value value, int64_t dim) {
+  auto rank = cast<ShapedType>(value.getType()).getRank();
+  SmallVector<ReassociationIndices> groups;
+  for (int64_t i = 0; i < rank; ++i)
+    if (i == dim)
+      groups.back().push_back(i);
+    else
+      groups.push_back({i});
+  return tensor::CollapseShapeOp::create(rewriter, value.getLoc(), value, groups);
+}
+
+/// A kernel for each channel: a reduction over windows, which runs along the channels. It stands
+/// between transpositions, which cancel with those of its neighbours.
 struct LowerDepthwise : OpRewritePattern<linalg::Conv2DNgchwGfchwOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(linalg::Conv2DNgchwGfchwOp op,
                                 PatternRewriter &rewriter) const override {
-    Value input = op.getInputs()[0], weight = op.getInputs()[1], init = op.getOutputs()[0];
+    Value weight = op.getInputs()[1], init = op.getOutputs()[0];
     auto shape = cast<RankedTensorType>(weight.getType());
     if (!op.hasPureTensorSemantics() || shape.getDimSize(1) != 1 || shape.getDimSize(2) != 1)
       return rewriter.notifyMatchFailure(op, "groups of several channels");
+    if (!isZeroFill(init))
+      return rewriter.notifyMatchFailure(op, "accumulates into a value");
     Location loc = op.getLoc();
-    auto drop = [&](Value value, int64_t dim) -> Value {
-      auto rank = cast<ShapedType>(value.getType()).getRank();
-      SmallVector<ReassociationIndices> groups;
-      for (int64_t i = 0; i < rank; ++i)
-        if (i == dim)
-          groups.back().push_back(i);
-        else
-          groups.push_back({i});
-      return tensor::CollapseShapeOp::create(rewriter, loc, value, groups);
-    };
-    input = drop(input, 2);
-    Value kernel = transposed(rewriter, loc, drop(drop(weight, 1), 1), {1, 2, 0});
-    AffineExpr n, c, y, x, i, j;
-    bindDims(op.getContext(), n, c, y, x, i, j);
+    Value input =
+        transposed(rewriter, loc, dropDim(rewriter, op.getInputs()[0], 2), toChannelsLast);
+    Value kernel =
+        transposed(rewriter, loc, dropDim(rewriter, dropDim(rewriter, weight, 1), 1), {1, 2, 0});
+    Value zeros = zerosLike(rewriter, dropDim(rewriter, init, 2));
+    Value windows = sumWindows(op, input, kernel, zeros, rewriter);
+    SmallVector<ReassociationIndices> groups{{0}, {1, 2}, {3}, {4}};
+    rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(
+        op, init.getType(), transposed(rewriter, loc, windows, fromChannelsLast), groups,
+        tensor::getMixedSizes(rewriter, loc, init));
+    return success();
+  }
+
+  /// Zeros with the channels of `value` last.
+  static Value zerosLike(PatternRewriter &rewriter, Value value) {
+    Location loc = value.getLoc();
+    Type element = cast<ShapedType>(value.getType()).getElementType();
+    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, value), last;
+    for (int64_t dim : toChannelsLast)
+      last.push_back(sizes[dim]);
+    Value empty = tensor::EmptyOp::create(rewriter, loc, last, element);
+    Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(element));
+    return linalg::FillOp::create(rewriter, loc, zero, empty).getResult(0);
+  }
+
+  /// out[n, y, x, c] = sum over i, j of input[n, y * stride + i, x * stride + j, c] kernel[i, j, c]
+  static Value sumWindows(linalg::Conv2DNgchwGfchwOp op, Value input, Value kernel, Value zeros,
+                          PatternRewriter &rewriter) {
+    AffineExpr n, y, x, c, i, j;
+    bindDims(op.getContext(), n, y, x, c, i, j);
     SmallVector<int64_t> strides = pairOf(op.getStrides()), dilations = pairOf(op.getDilations());
     auto map = [&](ArrayRef<AffineExpr> exprs) {
       return AffineMap::get(6, 0, exprs, op.getContext());
     };
     SmallVector<utils::IteratorType> iterators(6, utils::IteratorType::parallel);
     iterators[4] = iterators[5] = utils::IteratorType::reduction;
-    Value start = drop(init, 2);
-    Type element = cast<ShapedType>(init.getType()).getElementType();
+    Type element = cast<ShapedType>(zeros.getType()).getElementType();
     auto body = [&](OpBuilder &b, Location loc, ValueRange arguments) {
       auto wide = [&](Value value) -> Value {
         if (value.getType() == element)
@@ -165,16 +195,12 @@ struct LowerDepthwise : OpRewritePattern<linalg::Conv2DNgchwGfchwOp> {
       Value sum = arith::AddFOp::create(b, loc, arguments[2], product);
       linalg::YieldOp::create(b, loc, sum);
     };
-    auto generic = linalg::GenericOp::create(
-        rewriter, loc, start.getType(), ValueRange{input, kernel}, start,
-        {map({n, c, y * strides[0] + i * dilations[0], x * strides[1] + j * dilations[1]}),
-         map({i, j, c}), map({n, c, y, x})},
-        iterators, body);
-    SmallVector<ReassociationIndices> groups{{0}, {1, 2}, {3}, {4}};
-    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, init);
-    rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(op, init.getType(), generic.getResult(0),
-                                                       groups, sizes);
-    return success();
+    return linalg::GenericOp::create(
+               rewriter, op.getLoc(), zeros.getType(), ValueRange{input, kernel}, zeros,
+               {map({n, y * strides[0] + i * dilations[0], x * strides[1] + j * dilations[1], c}),
+                map({i, j, c}), map({n, y, x, c})},
+               iterators, body)
+        .getResult(0);
   }
 };
 

@@ -117,15 +117,25 @@ int64_t evenTile(int64_t extent, int64_t most) {
   return std::min(most, std::max<int64_t>(1, extent));
 }
 
-/// Elements of a tile: with ops before the root their results should stay in L1.
+/// Whether neighbouring results come from overlapping windows of an operand.
+bool readsWindows(linalg::GenericOp op) {
+  return llvm::any_of(op.getIndexingMapsArray(), [](AffineMap map) {
+    return llvm::any_of(map.getResults(), [](AffineExpr e) { return isa<AffineBinaryOpExpr>(e); });
+  });
+}
+
+/// Elements of a tile. With ops before the root, the results of each should stay in L1; but a
+/// tile of windows shares what it reads.
 int64_t elementsOfTile(func::FuncOp kernel, int64_t alone, int64_t l1Bytes) {
-  int64_t bytes = 0;
+  int64_t bytes = 0, ops = 0;
+  bool windows = false;
   kernel.walk([&](linalg::GenericOp op) {
+    ++ops;
+    windows |= readsWindows(op);
     for (Type type : op->getResultTypes())
       bytes += llvm::divideCeil(cast<ShapedType>(type).getElementTypeBitWidth(), 8);
   });
-  bool single = llvm::hasSingleElement(kernel.getOps<linalg::GenericOp>());
-  return single ? alone : std::max<int64_t>(1, l1Bytes / std::max<int64_t>(1, bytes));
+  return ops == 1 || windows ? alone : std::max<int64_t>(1, l1Bytes / std::max<int64_t>(1, bytes));
 }
 
 /// Cuts `dims`, outermost first, so that a tile has about `budget` elements.
