@@ -36,6 +36,27 @@ def test_masks():
     check(attend, (2, 4, 5, 16), *[(2, 4, 9, 16)] * 2, selected, (1, 1, 5, 9), tolerance=TOLERANCE)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("depth", [31, 64])
+def test_blocks(dtype, depth):
+    """Several tiles of rows and blocks of keys, none of them whole."""
+
+    def attend(q, k, v):
+        return (F.scaled_dot_product_attention(q, k, v),
+                F.scaled_dot_product_attention(q, k, v, is_causal=True))  # fmt: skip
+
+    check(attend, *[(1, 2, 205, depth)] * 3, dtype=dtype,
+          tolerance=TOLERANCE if dtype == torch.float32 else None)  # fmt: skip
+
+
+def test_rows_without_keys():
+    """Models hide keys by the lowest number: where all are, each counts the same."""
+    mask = torch.zeros(1, 1, 5, 70)
+    mask[..., 60:] = mask[..., 2, :] = torch.finfo(torch.float32).min
+    check(F.scaled_dot_product_attention, (1, 2, 5, 16), *[(1, 2, 70, 16)] * 2, mask,
+          tolerance=TOLERANCE)  # fmt: skip
+
+
 def test_grouped_queries():
     check(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True),
           (1, 6, 5, 8), (1, 2, 5, 8), (1, 2, 5, 8), tolerance=TOLERANCE)  # fmt: skip

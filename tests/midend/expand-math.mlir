@@ -5,15 +5,16 @@
 
 // No function of a vector is left for libm to compute lane by lane.
 // CHECK-LABEL: func @vectors
-// CHECK-NOT:   math.{{exp|tanh|erf}}
+// CHECK-NOT:   math.{{exp|exp2|tanh|erf}}
 // CHECK:       math.fma {{.*}} : vector<16xf32>
-// CHECK-NOT:   math.{{exp|tanh|erf}}
+// CHECK-NOT:   math.{{exp|exp2|tanh|erf}}
 // CHECK:       return
 func.func @vectors(%x: vector<16xf32>) -> vector<16xf32> {
   %a = math.exp %x : vector<16xf32>
   %b = math.tanh %a : vector<16xf32>
   %c = math.erf %b : vector<16xf32>
-  return %c : vector<16xf32>
+  %d = math.exp2 %c : vector<16xf32>
+  return %d : vector<16xf32>
 }
 
 // -----

@@ -3,7 +3,6 @@
 #include "AttentionEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -14,18 +13,32 @@ using namespace buddy;
 /// Rows of one register tile; with `chunkVectors` vectors each, three quarters of the
 /// registers.
 constexpr int64_t registerRows = 6;
-/// Rows that one transposed block of keys serves.
-constexpr int64_t mostTileRows = 36;
+/// Rows that one packed block of keys serves.
+constexpr int64_t mostTileRows = 96;
 /// Keys of one block: with 64 values a head, block and scores stay in a 32 KiB cache.
 constexpr int64_t keysOfBlock = 64;
 
+constexpr double log2OfE = 1.4426950408889634;
+
 static MemRefType typeOf(Value memref) { return cast<MemRefType>(memref.getType()); }
 
-AttentionEmitter::AttentionEmitter(LoopBuilder &b, AttentionOp op, int64_t vectorBits)
+static bool allBF16(AttentionOp op) {
+  return llvm::all_of(ValueRange{op.getQuery(), op.getKey(), op.getValue()},
+                      [](Value operand) { return typeOf(operand).getElementType().isBF16(); });
+}
+
+AttentionEmitter::AttentionEmitter(LoopBuilder &b, AttentionOp op, int64_t vectorBits,
+                                   bool hasBF16Dot)
     : b(b), op(op) {
   sum = typeOf(op.getQuery()).getElementType().isF64() ? b.getF64Type() : b.getF32Type();
   lanes = vectorBits / sum.getWidth();
+  dot = hasBF16Dot && allBF16(op);
+  word = dot ? Type(b.getI32Type()) : sum;
+  perWord = dot ? 2 : 1;
+  // The lowest number, as which a mask may hide keys, would overflow in units of ln 2.
+  isBase2 = !op.getMask() || typeOf(op.getMask()).getElementType().isInteger(1);
   vectorType = VectorType::get(lanes, sum);
+  wordsType = VectorType::get(lanes, word);
   chunkVectors = vectorBits >= 512 ? 4 : 2;
   group = typeOf(op.getQuery()).getDimSize(1) / typeOf(op.getKey()).getDimSize(1);
   depth = typeOf(op.getQuery()).getDimSize(3);
@@ -37,8 +50,10 @@ AttentionEmitter::AttentionEmitter(LoopBuilder &b, AttentionOp op, int64_t vecto
   rowCount = b.mul(queries, group);
   std::optional<int64_t> known = constantOf(rowCount);
   blockRows = known ? std::clamp<int64_t>(*known, 1, registerRows) : registerRows;
-  tileRows =
-      (int64_t)llvm::alignTo(std::min(known.value_or(mostTileRows), mostTileRows), blockRows);
+  // Known rows are cut evenly: 128 go as 66 + 62.
+  int64_t rows = known ? std::max<int64_t>(*known, 1) : mostTileRows;
+  rows = llvm::divideCeil(rows, llvm::divideCeil(rows, mostTileRows));
+  tileRows = llvm::alignTo(rows, blockRows);
   blockKeys = llvm::alignTo(keysOfBlock, chunkVectors * lanes);
 }
 
@@ -47,16 +62,42 @@ SmallVector<OpFoldResult> AttentionEmitter::units() {
   return {b.dim(op.getQuery(), 0), b.dim(op.getKey(), 1), tiles};
 }
 
+/// Threads take neighbouring tiles. The later ones of causal attention see more keys: they are
+/// taken from both ends in turn, 0, n-1, 1, n-2, ...
+Value AttentionEmitter::balanced(Value tile) {
+  if (!op.getCausal())
+    return tile;
+  Value tiles = b.div(b.add(rowCount, tileRows - 1), tileRows), half = b.div(tile, 2);
+  Value isOdd = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, b.rem(tile, 2), b.index(0));
+  Value fromEnd = b.sub(b.sub(tiles, b.index(1)), half);
+  return arith::SelectOp::create(b, isOdd, fromEnd, half);
+}
+
+int64_t AttentionEmitter::paddedWords(int64_t elements) {
+  return llvm::alignTo(llvm::divideCeil(elements, perWord), lanes);
+}
+
 void AttentionEmitter::allocateScratch() {
-  auto allocate = [&](ArrayRef<int64_t> shape) -> Value {
-    return memref::AllocaOp::create(b, MemRefType::get(shape, sum), b.getI64IntegerAttr(64));
+  auto allocate = [&](Type type, ArrayRef<int64_t> shape) -> Value {
+    return memref::AllocaOp::create(b, MemRefType::get(shape, type), b.getI64IntegerAttr(64));
   };
-  scaledQueries = allocate({tileRows, (int64_t)llvm::alignTo(depth, lanes)});
-  transposedKeys = allocate({(int64_t)llvm::alignTo(depth, lanes), blockKeys});
-  scores = allocate({tileRows, blockKeys});
-  outputs = allocate({tileRows, (int64_t)llvm::alignTo(valueDepth, lanes)});
-  sums = allocate({tileRows, lanes});
-  maxima = allocate({tileRows});
+  int64_t columns = llvm::alignTo(valueDepth, lanes);
+  queryWords = allocate(word, {tileRows, paddedWords(depth)});
+  keyWords = allocate(word, {paddedWords(depth), blockKeys});
+  scores = allocate(sum, {blockRows, blockKeys});
+  outputs = allocate(sum, {tileRows, columns});
+  softmax.emplace(b, vectorType, isBase2);
+  softmax->allocate(tileRows);
+  weights = scores;
+  if (!dot)
+    return;
+  valueWords = allocate(word, {blockKeys / perWord, columns});
+  weights = allocate(word, {blockRows, blockKeys / perWord});
+}
+
+/// The last row of the block that begins at `row`.
+Value AttentionEmitter::lastRow(Value row) {
+  return b.sub(b.min(b.add(row, blockRows), tileCount), b.index(1));
 }
 
 Value AttentionEmitter::position(Value row) { return b.div(b.add(firstRow, row), group); }
@@ -83,9 +124,23 @@ Value AttentionEmitter::loadWide(Value memref, ValueRange indices, int64_t tail)
   return b.convert(b.load(narrow, memref, indices, tailMask(tail)), sum);
 }
 
-Value AttentionEmitter::infinity() {
-  APFloat negative = APFloat::getInf(sum.getFloatSemantics(), /*Negative=*/true);
-  return arith::ConstantOp::create(b, b.getFloatAttr(sum, negative));
+/// A vector of words of neighbouring elements, `tail` of them if that is not 0.
+Value AttentionEmitter::loadWords(Value memref, ValueRange indices, int64_t tail) {
+  if (!dot)
+    return loadWide(memref, indices, tail);
+  auto pairs = VectorType::get(2 * lanes, typeOf(memref).getElementType());
+  Value mask = tail ? b.firstLanes(b.index(tail), 2 * lanes) : Value();
+  return vector::BitCastOp::create(b, wordsType, b.load(pairs, memref, indices, mask));
+}
+
+/// sums[i] + the products of the elements of `word` and of words[i]
+Value AttentionEmitter::multiplyAdd(Value word, Value words, Value sums) {
+  Value factor = b.splat(word, wordsType);
+  if (!dot)
+    return vector::FMAOp::create(b, factor, words, sums);
+  auto pairs = VectorType::get(2 * lanes, b.getBF16Type());
+  return b.dot(sums, vector::BitCastOp::create(b, pairs, factor),
+               vector::BitCastOp::create(b, pairs, words));
 }
 
 /// Cuts a row of `extent` elements into chunks of at most `vectors` vectors: a loop over
@@ -99,10 +154,18 @@ void AttentionEmitter::forEachChunk(int64_t extent, int64_t vectors,
     body({b.index(whole), (int64_t)llvm::divideCeil(rest, lanes), rest % lanes});
 }
 
+/// Cuts a head into vectors of words: an offset counts words, a tail elements.
+void AttentionEmitter::forEachWords(function_ref<void(Chunk)> body) {
+  int64_t width = lanes * perWord, whole = depth / width * lanes;
+  b.loop(b.index(0), b.index(whole), lanes, [&](Value offset) { body({offset, 1, /*tail=*/0}); });
+  if (int64_t rest = depth % width)
+    body({b.index(whole), 1, rest});
+}
+
 void AttentionEmitter::emitTile(Value tileBatch, Value tileKeyHead, Value tile) {
   batch = tileBatch;
   keyHead = tileKeyHead;
-  firstRow = b.mul(tile, tileRows);
+  firstRow = b.mul(balanced(tile), tileRows);
   tileCount = b.min(b.index(tileRows), b.sub(rowCount, firstRow));
   allocateScratch();
   loadQueries();
@@ -111,80 +174,113 @@ void AttentionEmitter::emitTile(Value tileBatch, Value tileKeyHead, Value tile) 
   b.loop(b.index(0), end, blockKeys, [&](Value key) {
     firstKey = key;
     keyCount = b.min(b.index(blockKeys), b.sub(end, key));
-    transposeKeys();
-    b.loop(b.index(0), tileCount, blockRows, [&](Value row) { scoreRows(row); });
-    b.loop(b.index(0), tileCount, 1, [&](Value row) { softmaxRow(row); });
-    b.loop(b.index(0), tileCount, blockRows, [&](Value row) {
-      forEachChunk(valueDepth, chunkVectors, [&](Chunk chunk) { accumulateRows(row, chunk); });
-    });
+    emitKeys();
   });
   b.loop(b.index(0), tileCount, 1, [&](Value row) { storeRow(row); });
 }
 
-/// Scaled queries, zero outputs and sums. Rows that only fill up the last register tile
+/// What the block of keys at hand adds to all rows of the tile.
+void AttentionEmitter::emitKeys() {
+  packKeys();
+  if (dot)
+    packValues();
+  b.loop(b.index(0), tileCount, blockRows, [&](Value first) {
+    row = first;
+    Value seen = b.sub(visibleKeys(lastRow(row)), firstKey);
+    seenCount = b.min(keyCount, seen);
+    if (!op.getCausal())
+      return emitBlock();
+    Value some = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, seen, b.index(0));
+    b.when(some, [&] { emitBlock(); });
+  });
+}
+
+/// Queries in words, zero outputs and sums. Rows that only fill up the last register tile
 /// are zeros.
 void AttentionEmitter::loadQueries() {
-  Value zero = b.zero(vectorType);
-  b.loop(b.index(0), b.index(tileRows), 1, [&](Value row) {
-    forEachChunk(depth, 1, [&](Chunk chunk) { b.store(zero, scaledQueries, {row, chunk.offset}); });
+  Value zero = b.zero(vectorType), zeros = b.zero(wordsType);
+  b.loop(b.index(0), b.min(b.index(tileRows), b.add(tileCount, blockRows - 1)), 1, [&](Value row) {
+    forEachChunk(paddedWords(depth), 1,
+                 [&](Chunk chunk) { b.store(zeros, queryWords, {row, chunk.offset}); });
     forEachChunk(valueDepth, 1, [&](Chunk chunk) { b.store(zero, outputs, {row, chunk.offset}); });
-    b.store(zero, sums, {row, b.index(0)});
-    memref::StoreOp::create(b, infinity(), maxima, row);
+    softmax->reset(row);
   });
-  double factor = op.getScale().convertToDouble();
-  Value scale =
-      arith::ConstantOp::create(b, DenseElementsAttr::get(vectorType, b.getFloatAttr(sum, factor)));
   b.loop(b.index(0), tileCount, 1, [&](Value row) {
     Value head = queryHead(row), query = position(row);
-    forEachChunk(depth, 1, [&](Chunk chunk) {
-      Value loaded = loadWide(op.getQuery(), {batch, head, query, chunk.offset}, chunk.tail);
-      b.store(arith::MulFOp::create(b, loaded, scale), scaledQueries, {row, chunk.offset});
+    forEachWords([&](Chunk chunk) {
+      Value element = b.mul(chunk.offset, perWord);
+      Value loaded = loadWords(op.getQuery(), {batch, head, query, element}, chunk.tail);
+      b.store(loaded, queryWords, {row, chunk.offset});
     });
   });
 }
 
-void AttentionEmitter::transposeKeys() {
-  b.loop(b.index(0), keyCount, lanes, [&](Value key) {
-    forEachChunk(depth, 1, [&](Chunk chunk) { transposeKeyGroup(key, chunk.offset, chunk.tail); });
-  });
+void AttentionEmitter::packKeys() {
+  b.loop(b.index(0), keyCount, lanes,
+         [&](Value key) { forEachWords([&](Chunk chunk) { packKeyGroup(key, chunk); }); });
 }
 
-/// Kt[offset + i, group of keys] for the i-th value of each head. A key past the last one
+/// keyWords[offset + i, group of keys] for the i-th word of each head. A key past the last one
 /// reads the last one again: its score is masked, but its memory may not exist.
-void AttentionEmitter::transposeKeyGroup(Value key, Value offset, int64_t tail) {
-  Value last = b.sub(valid, b.index(1));
+void AttentionEmitter::packKeyGroup(Value key, Chunk chunk) {
+  Value last = b.sub(valid, b.index(1)), offset = b.mul(chunk.offset, perWord);
   Values square;
   for (int64_t i = 0; i < lanes; ++i) {
     Value position = b.min(b.add(b.add(firstKey, key), i), last);
-    square.push_back(loadWide(op.getKey(), {batch, keyHead, position, offset}, tail));
+    square.push_back(loadWords(op.getKey(), {batch, keyHead, position, offset}, chunk.tail));
   }
   b.transpose(square);
-  for (int64_t i = 0; i < (tail ? tail : lanes); ++i)
-    b.store(square[i], transposedKeys, {b.add(offset, i), key});
+  for (int64_t i = 0; i < (chunk.tail ? llvm::divideCeil(chunk.tail, perWord) : lanes); ++i)
+    b.store(square[i], keyWords, {b.add(chunk.offset, i), key});
 }
 
-/// S[row : row + blockRows, :] = Q . Kt
-void AttentionEmitter::scoreRows(Value row) {
+/// valueWords[i, column] = the values of keys 2i and 2i + 1. The second may not exist: its weight
+/// is zero, and it reads the first again.
+void AttentionEmitter::packValues() {
+  Value last = b.sub(valid, b.index(1));
+  b.loop(b.index(0), keyCount, perWord, [&](Value key) {
+    Value even = b.add(firstKey, key), odd = b.min(b.add(even, 1), last);
+    forEachChunk(valueDepth, 1, [&](Chunk chunk) {
+      auto load = [&](Value position) {
+        return b.load(VectorType::get(lanes, b.getBF16Type()), op.getValue(),
+                      {batch, keyHead, position, chunk.offset}, tailMask(chunk.tail));
+      };
+      Value pairs = vector::InterleaveOp::create(b, load(even), load(odd));
+      b.store(vector::BitCastOp::create(b, wordsType, pairs), valueWords,
+              {b.div(key, perWord), chunk.offset});
+    });
+  });
+}
+
+/// A block of rows and a block of keys: O += exp(S - max) . V
+void AttentionEmitter::emitBlock() {
+  scoreRows();
+  Value count = b.min(b.index(blockRows), b.sub(tileCount, row));
+  b.loop(b.index(0), count, 1, [&](Value index) { softmaxRow(index); });
+  forEachChunk(valueDepth, chunkVectors, [&](Chunk chunk) { accumulateRows(chunk); });
+}
+
+/// S = Q . Kt
+void AttentionEmitter::scoreRows() {
   forEachChunk(blockKeys, chunkVectors, [&](Chunk chunk) {
     Values zeros(blockRows * chunk.vectors, b.zero(vectorType));
-    Values total = b.loop(b.index(0), b.index(depth), 1, zeros, [&](Value d, ValueRange carried) {
+    Value words = b.index(llvm::divideCeil(depth, perWord));
+    Values total = b.loop(b.index(0), words, 1, zeros, [&](Value d, ValueRange carried) {
       Values next(carried), keys;
       for (int64_t j = 0; j < chunk.vectors; ++j)
-        keys.push_back(b.load(vectorType, transposedKeys, {d, b.add(chunk.offset, j * lanes)}));
+        keys.push_back(b.load(wordsType, keyWords, {d, b.add(chunk.offset, j * lanes)}));
       for (int64_t i = 0; i < blockRows; ++i) {
-        Value query = memref::LoadOp::create(b, scaledQueries, ValueRange{b.add(row, i), d});
-        Value factor = b.splat(query, vectorType);
+        Value query = memref::LoadOp::create(b, queryWords, ValueRange{b.add(row, i), d});
         for (int64_t j = 0; j < chunk.vectors; ++j) {
           Value &score = next[i * chunk.vectors + j];
-          score = vector::FMAOp::create(b, factor, keys[j], score);
+          score = multiplyAdd(query, keys[j], score);
         }
       }
       return next;
     });
     for (int64_t i = 0; i < blockRows; ++i)
       for (int64_t j = 0; j < chunk.vectors; ++j)
-        b.store(total[i * chunk.vectors + j], scores,
-                {b.add(row, i), b.add(chunk.offset, j * lanes)});
+        b.store(total[i * chunk.vectors + j], scores, {b.index(i), b.add(chunk.offset, j * lanes)});
   });
 }
 
@@ -205,68 +301,66 @@ Value AttentionEmitter::masked(Value score, Value row, int64_t key, Value seen) 
   Value element = same ? b.splat(memref::LoadOp::create(b, mask, indices), lanesType)
                        : b.load(lanesType, mask, indices, seen);
   if (type.getElementType().isInteger(1))
-    return arith::SelectOp::create(b, element, score, b.splat(infinity(), vectorType));
+    return arith::SelectOp::create(b, element, score, softmax->hidden());
   return arith::AddFOp::create(b, score, b.convert(element, sum));
 }
 
-/// One step of the online softmax for one row: S = exp(S - max), and everything summed
-/// so far is rescaled to the new maximum.
-void AttentionEmitter::softmaxRow(Value row) {
-  Value hidden = b.splat(infinity(), vectorType), visible = b.sub(visibleKeys(row), firstKey);
+/// The scores of the row at `index` of the block become weights.
+void AttentionEmitter::softmaxRow(Value index) {
+  Value row = b.add(this->row, index), visible = b.sub(visibleKeys(row), firstKey);
+  double factor = op.getScale().convertToDouble() * (isBase2 ? log2OfE : 1);
+  Value scale =
+      arith::ConstantOp::create(b, DenseElementsAttr::get(vectorType, b.getFloatAttr(sum, factor)));
   Values parts;
-  Value most = hidden;
   for (int64_t key = 0; key < blockKeys; key += lanes) {
-    Value part = b.load(vectorType, scores, {row, b.index(key)});
+    Value part = b.load(vectorType, scores, {index, b.index(key)});
     Value seen = b.firstLanes(b.max(b.sub(visible, b.index(key)), b.index(0)), lanes);
-    part = masked(part, row, key, seen);
-    parts.push_back(arith::SelectOp::create(b, seen, part, hidden));
-    most = arith::MaximumFOp::create(b, most, parts.back());
+    part = masked(arith::MulFOp::create(b, part, scale), row, key, seen);
+    parts.push_back(arith::SelectOp::create(b, seen, part, softmax->hidden()));
   }
-  Value before = memref::LoadOp::create(b, maxima, row);
-  Value maximum = vector::ReductionOp::create(b, vector::CombiningKind::MAXIMUMF, most, before);
-  memref::StoreOp::create(b, maximum, maxima, row);
-  // A row that has seen nothing yet has no maximum: exp(-inf - 0) is 0, where
-  // exp(-inf - -inf) would not be a number.
-  Value nothing = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, maximum, infinity());
-  Value base = b.splat(arith::SelectOp::create(b, nothing, b.zero(sum), maximum), vectorType);
-
-  Value change = arith::SubFOp::create(b, b.splat(before, vectorType), base);
-  Value rescale = math::ExpOp::create(b, change);
-  Value total = b.load(vectorType, sums, {row, b.index(0)});
-  total = arith::MulFOp::create(b, total, rescale);
-  for (auto [i, part] : llvm::enumerate(parts)) {
-    Value weight = math::ExpOp::create(b, arith::SubFOp::create(b, part, base).getResult());
-    b.store(weight, scores, {row, b.index(i * lanes)});
-    total = arith::AddFOp::create(b, total, weight);
-  }
-  b.store(total, sums, {row, b.index(0)});
-  forEachChunk(valueDepth, 1, [&](Chunk chunk) {
-    Value output = b.load(vectorType, outputs, {row, chunk.offset});
-    b.store(arith::MulFOp::create(b, output, rescale), outputs, {row, chunk.offset});
+  parts = softmax->update(row, parts, [&](Value factor) {
+    forEachChunk(valueDepth, 1, [&](Chunk chunk) {
+      Value output = b.load(vectorType, outputs, {row, chunk.offset});
+      b.store(arith::MulFOp::create(b, output, factor), outputs, {row, chunk.offset});
+    });
   });
+  for (auto [i, weight] : llvm::enumerate(parts))
+    storeWeights(index, i * lanes, weight);
 }
 
-/// O[row : row + blockRows, chunk] += S . value
-void AttentionEmitter::accumulateRows(Value row, Chunk chunk) {
+void AttentionEmitter::storeWeights(Value index, int64_t key, Value weight) {
+  if (!dot)
+    return b.store(weight, weights, {index, b.index(key)});
+  Value pairs = vector::BitCastOp::create(b, VectorType::get(lanes / perWord, word),
+                                          b.convert(weight, b.getBF16Type()));
+  b.store(pairs, weights, {index, b.index(key / perWord)});
+}
+
+/// One vector of words of the values of `key`, counted in words, within the block.
+Value AttentionEmitter::loadValues(Value key, Value column, int64_t tail) {
+  if (dot)
+    return b.load(wordsType, valueWords, {key, column});
+  return loadWide(op.getValue(), {batch, keyHead, b.add(firstKey, key), column}, tail);
+}
+
+/// O[rows, chunk] += weights . V
+void AttentionEmitter::accumulateRows(Chunk chunk) {
   Values before, columns;
   for (int64_t j = 0; j < chunk.vectors; ++j)
     columns.push_back(b.add(chunk.offset, j * lanes));
   for (int64_t i = 0; i < blockRows; ++i)
     for (Value column : columns)
       before.push_back(b.load(vectorType, outputs, {b.add(row, i), column}));
-  Values after = b.loop(b.index(0), keyCount, 1, before, [&](Value key, ValueRange carried) {
+  Value words = b.div(b.add(seenCount, perWord - 1), perWord);
+  Values after = b.loop(b.index(0), words, 1, before, [&](Value key, ValueRange carried) {
     Values next(carried), values;
-    for (auto [j, column] : llvm::enumerate(columns)) {
-      int64_t tail = (int64_t)j + 1 == chunk.vectors ? chunk.tail : 0;
-      values.push_back(
-          loadWide(op.getValue(), {batch, keyHead, b.add(firstKey, key), column}, tail));
-    }
+    for (auto [j, column] : llvm::enumerate(columns))
+      values.push_back(loadValues(key, column, (int64_t)j + 1 == chunk.vectors ? chunk.tail : 0));
     for (int64_t i = 0; i < blockRows; ++i) {
-      Value weight = memref::LoadOp::create(b, scores, ValueRange{b.add(row, i), key});
-      Value factor = b.splat(weight, vectorType);
+      Value weight = memref::LoadOp::create(b, weights, ValueRange{b.index(i), key});
       for (int64_t j = 0; j < chunk.vectors; ++j) {
         Value &output = next[i * chunk.vectors + j];
-        output = vector::FMAOp::create(b, factor, values[j], output);
+        output = multiplyAdd(weight, values[j], output);
       }
     }
     return next;
@@ -276,16 +370,9 @@ void AttentionEmitter::accumulateRows(Value row, Chunk chunk) {
       b.store(after[i * chunk.vectors + j], outputs, {b.add(row, i), column});
 }
 
-/// out = O / sums; a row that saw no key is zero.
+/// out = O / sum of weights; a row that saw no key is zero.
 void AttentionEmitter::storeRow(Value row) {
-  Value lanesTotal = b.load(vectorType, sums, {row, b.index(0)});
-  Value total = vector::ReductionOp::create(b, vector::CombiningKind::ADD, lanesTotal);
-  Value one = arith::ConstantOp::create(b, b.getFloatAttr(sum, 1.0));
-  Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, total, b.zero(sum));
-  Value inverse =
-      arith::DivFOp::create(b, one, arith::SelectOp::create(b, empty, one, total).getResult());
-  Value factor = b.splat(inverse, vectorType);
-  Value head = queryHead(row), query = position(row);
+  Value head = queryHead(row), query = position(row), factor = softmax->normalizer(row);
   Type element = typeOf(op.getInit()).getElementType();
   forEachChunk(valueDepth, 1, [&](Chunk chunk) {
     Value output = b.load(vectorType, outputs, {row, chunk.offset});

@@ -6,7 +6,7 @@
 #ifndef BUDDY_LIB_PASSES_ATTENTIONEMITTER_H
 #define BUDDY_LIB_PASSES_ATTENTIONEMITTER_H
 
-#include "LoopBuilder.h"
+#include "OnlineSoftmax.h"
 #include "buddy/IR/BuddyDialect.h"
 
 namespace buddy {
@@ -16,7 +16,7 @@ public:
   using Value = mlir::Value;
   using Values = LoopBuilder::Values;
 
-  AttentionEmitter(LoopBuilder &b, AttentionOp op, int64_t vectorBits);
+  AttentionEmitter(LoopBuilder &b, AttentionOp op, int64_t vectorBits, bool hasBF16Dot);
 
   /// How many batches, key/value heads and tiles of query rows there are to emit.
   llvm::SmallVector<mlir::OpFoldResult> units();
@@ -32,35 +32,50 @@ private:
     int64_t vectors, tail;
   };
 
+  Value balanced(Value tile);
   void allocateScratch();
   void loadQueries();
-  void transposeKeys();
-  void transposeKeyGroup(Value firstKey, Value depth, int64_t active);
-  void scoreRows(Value row);
+  void emitKeys();
+  void packKeys();
+  void packKeyGroup(Value key, Chunk chunk);
+  void packValues();
+  void emitBlock();
+  void scoreRows();
   Value masked(Value score, Value row, int64_t key, Value seen);
-  void softmaxRow(Value row);
-  void accumulateRows(Value row, Chunk chunk);
+  void softmaxRow(Value index);
+  void storeWeights(Value index, int64_t key, Value weights);
+  void accumulateRows(Chunk chunk);
   void storeRow(Value row);
 
+  Value lastRow(Value row);
   Value position(Value row);
   Value queryHead(Value row);
   Value visibleKeys(Value row);
   void forEachChunk(int64_t extent, int64_t vectors, llvm::function_ref<void(Chunk)> body);
+  void forEachWords(llvm::function_ref<void(Chunk)> body);
   Value loadWide(Value memref, mlir::ValueRange indices, int64_t tail = 0);
+  Value loadWords(Value memref, mlir::ValueRange indices, int64_t tail);
+  Value loadValues(Value key, Value column, int64_t tail);
+  Value multiplyAdd(Value word, Value words, Value sums);
+  int64_t paddedWords(int64_t elements);
   Value tailMask(int64_t tail);
-  Value infinity();
 
   LoopBuilder &b;
   AttentionOp op;
   mlir::FloatType sum;
+  bool dot;        // both products by the dot product of pairs of bf16
+  mlir::Type word; // what a lane multiplies: a number of type `sum`, or such a pair
+  int64_t perWord; // elements of one
+  bool isBase2;    // scores are in units of ln 2
   int64_t lanes, chunkVectors, group, depth, valueDepth;
   int64_t blockRows, tileRows, blockKeys;
-  mlir::VectorType vectorType;
+  mlir::VectorType vectorType, wordsType;
   Value valid, queries, rowCount;
-  // Of the tile being emitted.
-  Value batch, keyHead, firstRow, tileCount, firstKey, keyCount;
-  // Its scratch: queries, transposed keys, scores, outputs, sums by lane, maxima.
-  Value scaledQueries, transposedKeys, scores, outputs, sums, maxima;
+  // Of the tile being emitted, its block of keys and its block of rows.
+  Value batch, keyHead, firstRow, tileCount, firstKey, keyCount, row, seenCount;
+  // Its scratch, in words: queries, transposed keys, values, weights. In sums: scores, outputs.
+  Value queryWords, keyWords, valueWords, weights, scores, outputs;
+  std::optional<OnlineSoftmax> softmax;
 };
 
 } // namespace buddy

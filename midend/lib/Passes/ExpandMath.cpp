@@ -25,10 +25,10 @@ namespace {
 
 /// The functions whose polynomials are as good as libm's for our purposes.
 bool hasPolynomial(StringRef name) {
-  return llvm::is_contained({math::ExpOp::getOperationName(), math::ExpM1Op::getOperationName(),
-                             math::ErfOp::getOperationName(), math::LogOp::getOperationName(),
-                             math::Log1pOp::getOperationName(), math::Log2Op::getOperationName(),
-                             math::TanhOp::getOperationName()},
+  return llvm::is_contained({math::ExpOp::getOperationName(), math::Exp2Op::getOperationName(),
+                             math::ExpM1Op::getOperationName(), math::ErfOp::getOperationName(),
+                             math::LogOp::getOperationName(), math::Log1pOp::getOperationName(),
+                             math::Log2Op::getOperationName(), math::TanhOp::getOperationName()},
                             name);
 }
 
@@ -124,9 +124,19 @@ bool isFloatVector(Operation *op) {
   return type && type.getElementType().isF32();
 }
 
-/// exp(x) = 2^n exp(r) with n = round(x / ln 2), so that |r| <= ln(2)/2, where the Taylor
-/// polynomial of degree 7 is exact to a unit in the last place. ln 2 is subtracted in two
-/// parts: the first has trailing zeros, so that n times it is exact.
+/// 2^n with n = round(x) times the rest: a polynomial, our own minimax fit, is as exact as f32
+/// for |r| <= 1/2 (2^r) or ln(2)/2 (e^r).
+Value emitExponential(PolynomialBuilder &b, Value n, ArrayRef<double> coefficients, Value r,
+                      bool hasScalef) {
+  Value p = b.polynomial(coefficients, r);
+  if (hasScalef && b.type.getShape() == ArrayRef<int64_t>{16})
+    return scaleBySixteenPowers(b, p, n);
+  Value exponent = arith::FPToSIOp::create(b, b.type.clone(b.getI32Type()), n);
+  return scaleByPowerOf2(b, p, exponent);
+}
+
+/// e^x = 2^n e^r with n = round(x / ln 2). ln 2 is subtracted in two parts: the first has
+/// trailing zeros, so that n times it is exact.
 struct ExpandExp : OpRewritePattern<math::ExpOp> {
   ExpandExp(MLIRContext *context, bool hasScalef)
       : OpRewritePattern(context, /*benefit=*/2), hasScalef(hasScalef) {}
@@ -140,14 +150,33 @@ struct ExpandExp : OpRewritePattern<math::ExpOp> {
     Value n = math::RoundEvenOp::create(b, b.mul(x, b.splat(1.44269504088896341)));
     Value r = b.fma(n, b.splat(-0.693359375), x);
     r = b.fma(n, b.splat(2.12194440054690583e-4), r);
-    Value p = b.polynomial({1, 1, 0.5, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040}, r);
-    if (hasScalef && b.type.getShape() == ArrayRef<int64_t>{16}) {
-      rewriter.replaceOp(op, scaleBySixteenPowers(b, p, n));
-      return success();
-    }
-    auto ints = b.type.clone(b.getI32Type());
-    Value exponent = arith::FPToSIOp::create(b, ints, n);
-    rewriter.replaceOp(op, scaleByPowerOf2(b, p, exponent));
+    rewriter.replaceOp(
+        op, emitExponential(b, n,
+                            {1, 1, 0.4999999403953552, 0.16666431725025177, 0.04166800156235695,
+                             0.00837415549904108, 0.0013843653723597527},
+                            r, hasScalef));
+    return success();
+  }
+
+  bool hasScalef;
+};
+
+/// 2^x, of which nothing is lost by taking n = round(x) off.
+struct ExpandExp2 : OpRewritePattern<math::Exp2Op> {
+  ExpandExp2(MLIRContext *context, bool hasScalef)
+      : OpRewritePattern(context, /*benefit=*/2), hasScalef(hasScalef) {}
+
+  LogicalResult matchAndRewrite(math::Exp2Op op, PatternRewriter &rewriter) const override {
+    if (!isFloatVector(op))
+      return rewriter.notifyMatchFailure(op, "not a vector of f32");
+    PolynomialBuilder b(op, rewriter);
+    Value x = b.atLeast(b.atMost(op.getOperand(), 128.0), -150.0);
+    Value n = math::RoundEvenOp::create(b, x), r = b.sub(x, n);
+    rewriter.replaceOp(
+        op, emitExponential(b, n,
+                            {1, 0.6931471824645996, 0.24022647738456726, 0.055503323674201965,
+                             0.00961843691766262, 0.0013398875016719103, 0.00015353361959569156},
+                            r, hasScalef));
     return success();
   }
 
@@ -213,7 +242,7 @@ struct ExpandMathPass : impl::ExpandMathPassBase<ExpandMathPass> {
     for (Operation *function : functions)
       widen(function);
     RewritePatternSet patterns(&getContext());
-    patterns.add<ExpandExp>(&getContext(), hasScalef);
+    patterns.add<ExpandExp, ExpandExp2>(&getContext(), hasScalef);
     patterns.add<ExpandErf, ExpandTanh>(&getContext());
     populateMathPolynomialApproximationPatterns(patterns, hasPolynomial);
     GreedyRewriteConfig config;

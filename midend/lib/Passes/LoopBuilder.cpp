@@ -3,6 +3,7 @@
 #include "LoopBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -130,6 +131,13 @@ Value LoopBuilder::convert(Value value, Type elementType) {
   if (from.getIntOrFloatBitWidth() < elementType.getIntOrFloatBitWidth())
     return arith::ExtFOp::create(*this, to, value);
   return arith::TruncFOp::create(*this, to, value);
+}
+
+Value LoopBuilder::dot(Value sums, Value x, Value y) {
+  auto type = cast<VectorType>(sums.getType());
+  int64_t bits = type.getNumElements() * type.getElementTypeBitWidth();
+  auto name = getStringAttr("llvm.x86.avx512bf16.dpbf16ps." + Twine(bits));
+  return LLVM::CallIntrinsicOp::create(*this, type, name, ValueRange{sums, x, y}).getResult(0);
 }
 
 /// A memref of truth values as one of the bytes that they take in memory: in a vector they

@@ -52,6 +52,8 @@ public:
   Value splat(Value scalar, mlir::VectorType type);
   /// Floating-point conversion in whichever direction; nothing if the types agree.
   Value convert(Value value, mlir::Type elementType);
+  /// sums[i] + x[2i] y[2i] + x[2i+1] y[2i+1], of bf16, by one instruction of AVX512_BF16.
+  Value dot(Value sums, Value x, Value y);
   /// One vector at `indices`; with a mask the lanes that are off read as zero.
   Value load(mlir::VectorType type, Value memref, mlir::ValueRange indices, Value mask = {});
   void store(Value vector, Value memref, mlir::ValueRange indices, Value mask = {});

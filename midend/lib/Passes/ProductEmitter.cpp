@@ -3,7 +3,6 @@
 #include "ProductEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -289,16 +288,13 @@ Value ProductEmitter::loadPair(Value row, Value step, bool half) {
 }
 
 Values ProductEmitter::addDot(Value row, int64_t count, Value step, ValueRange sums, bool half) {
-  auto name = b.getStringAttr("llvm.x86.avx512bf16.dpbf16ps." + Twine(tiling.lanes * 32));
   Values columnPairs, next;
   for (int64_t j = 0; j < tiling.vectors; ++j)
     columnPairs.push_back(loadStep(step, j));
   for (int64_t i = 0; i < count; ++i) {
     Value pair = loadPair(b.add(row, i), step, half);
-    for (Value columnPair : columnPairs) {
-      Values operands{sums[next.size()], pair, columnPair};
-      next.push_back(LLVM::CallIntrinsicOp::create(b, sumType, name, operands).getResult(0));
-    }
+    for (Value columnPair : columnPairs)
+      next.push_back(b.dot(sums[next.size()], pair, columnPair));
   }
   return next;
 }

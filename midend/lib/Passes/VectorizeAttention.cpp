@@ -9,15 +9,16 @@
 // neighbouring rows of a prompt see nearly the same keys.
 //
 //   parallel for batch, key/value head, tile of query rows:
-//     Q[rows, D] = scale * query
 //     for block of keys up to the last one that any row of the tile sees:
 //       Kt[D, block] = key transposed           one transpose serves all rows of the tile
-//       S[rows, block] = Q . Kt
-//       S = exp(S - max); rescale O and the sums by the change of max
-//       O[rows, Dv] += S . value
+//       for block of rows that see one of them:
+//         S[rows, block] = scale * Q . Kt
+//         S = exp(S - max); rescale O and the sums where max has grown
+//         O[rows, Dv] += S . value
 //     out = O / sums
 //
-// Everything between query and out is f32 (f64 for f64) in small buffers on the stack.
+// Sums and scores are f32 (f64 for f64) in small buffers on the stack. Where the target has a dot
+// product of bf16, bf16 operands are multiplied by it, and so are the weights, rounded.
 
 #include "AttentionEmitter.h"
 #include "buddy/Passes.h"
@@ -57,7 +58,8 @@ StringRef refusal(AttentionOp op) {
 /// A function of the operands and of a unit's batch, head and tile that computes that
 /// unit. A function of its own, because it has scratch on the stack: an allocation in the
 /// body of a parallel loop would stay until the loop ends.
-func::FuncOp outlineUnit(AttentionOp op, int64_t bits, SymbolTable &symbols) {
+func::FuncOp outlineUnit(AttentionOp op, const VectorizeAttentionPassOptions &target,
+                         SymbolTable &symbols) {
   SmallVector<Type> types(op->getOperandTypes());
   types.append(3, IndexType::get(op.getContext()));
   auto unit = func::FuncOp::create(op.getLoc(), "attention_unit",
@@ -72,7 +74,8 @@ func::FuncOp outlineUnit(AttentionOp op, int64_t bits, SymbolTable &symbols) {
     toArguments.map(operand, argument);
   auto inner = cast<AttentionOp>(b.clone(*op, toArguments));
   ValueRange position = entry->getArguments().take_back(3);
-  AttentionEmitter(b, inner, bits).emitTile(position[0], position[1], position[2]);
+  AttentionEmitter(b, inner, target.vectorBits, target.hasBF16Dot)
+      .emitTile(position[0], position[1], position[2]);
   inner.erase();
   func::ReturnOp::create(b);
   return unit;
@@ -80,9 +83,11 @@ func::FuncOp outlineUnit(AttentionOp op, int64_t bits, SymbolTable &symbols) {
 
 /// Calls `unit` for every batch, key/value head and tile of rows: in parallel, unless a
 /// parallel loop is around already.
-void callForAllUnits(AttentionOp op, int64_t bits, func::FuncOp unit) {
+void callForAllUnits(AttentionOp op, const VectorizeAttentionPassOptions &target,
+                     func::FuncOp unit) {
   LoopBuilder b(op.getLoc(), OpBuilder(op));
-  SmallVector<OpFoldResult> units = AttentionEmitter(b, op, bits).units();
+  SmallVector<OpFoldResult> units =
+      AttentionEmitter(b, op, target.vectorBits, target.hasBF16Dot).units();
   auto call = [&](OpBuilder &builder, Location loc, ValueRange position) {
     SmallVector<Value> arguments(op->getOperands());
     llvm::append_range(arguments, position);
@@ -111,13 +116,14 @@ struct VectorizeAttentionPass : impl::VectorizeAttentionPassBase<VectorizeAttent
     SmallVector<AttentionOp> ops;
     getOperation().walk([&](AttentionOp op) { ops.push_back(op); });
     SymbolTable symbols(getOperation());
+    VectorizeAttentionPassOptions target{vectorBits, hasBF16Dot};
     for (AttentionOp op : ops) {
       StringRef why = refusal(op);
       if (!why.empty()) {
         missed(op, "vectorize-attention", why);
         continue;
       }
-      callForAllUnits(op, vectorBits, outlineUnit(op, vectorBits, symbols));
+      callForAllUnits(op, target, outlineUnit(op, target, symbols));
       op.erase();
     }
   }

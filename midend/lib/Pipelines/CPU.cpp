@@ -107,7 +107,8 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   matmul.vectorBits = options.vectorBits;
   matmul.hasBF16Dot = options.hasBf16Dot;
   pm.addNestedPass<func::FuncOp>(createVectorizeMatmulPass(matmul));
-  pm.addPass(createVectorizeAttentionPass(VectorizeAttentionPassOptions{options.vectorBits}));
+  pm.addPass(createVectorizeAttentionPass(
+      VectorizeAttentionPassOptions{options.vectorBits, options.hasBf16Dot}));
   // Rows of a scatter become generic ops.
   pm.addNestedPass<func::FuncOp>(createLowerScatterPass());
   pm.addNestedPass<func::FuncOp>(
