@@ -216,15 +216,31 @@ def _along(e: Emitter, x, dim: int, index, source, kind: str):
     dim %= e.rank(x)
     if e.is_empty(e.spec(x)) or e.is_empty(e.spec(index)):
         return x
+    shape, count = e.shape(x), product(e.shape(index))
+    index = e.reshape(index, (count,))
+    outer, columns = product(shape[:dim]), product(shape[dim + 1 :])
+    if columns == 1:  # rows of one element: those along the outer dimensions are longer
+        return _across(e, x, dim, index, source, kind)
+    result = scatter_rows(
+        e,
+        e.reshape(x, (outer * shape[dim], columns)),
+        flat_positions(e, [None, index], (outer, count), (outer, shape[dim])),
+        e.reshape(source, (outer * count, columns)),
+        kind,
+    )
+    return e.reshape(result, shape)
+
+
+def _across(e: Emitter, x, dim: int, index, source, kind: str):
+    """The same with dim moved to the front: index then counts rows."""
     order = [dim, *(d for d in range(e.rank(x)) if d != dim)]
-    moved = e.transpose(x, order)
-    shape = e.shape(moved)
-    count, columns = product(e.shape(index)), product(shape[1:])
-    source = e.transpose(source, order)
+    moved, source = e.transpose(x, order), e.transpose(source, order)
+    shape, count = e.shape(moved), product(e.shape(index))
+    columns = product(shape[1:])
     result = scatter_rows(
         e,
         e.reshape(moved, (shape[0], columns)),
-        flat_positions(e, [e.reshape(index, (count,))], (count,), (shape[0],)),
+        flat_positions(e, [index], (count,), (shape[0],)),
         e.reshape(source, (count, columns)),
         kind,
     )

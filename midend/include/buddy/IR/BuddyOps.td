@@ -47,6 +47,7 @@ def Buddy_AttentionOp : Buddy_DestinationOp<"attention", [AttrSizedOperandSegmen
                        Optional<Index>:$valid, Optional<Buddy_Shaped>:$mask, Buddy_Shaped:$init,
                        F32Attr:$scale, BoolAttr:$causal);
   let results = (outs Variadic<AnyRankedTensor>:$result);
+  let hasCanonicalizeMethod = 1;
   let hasVerifier = 1;
 }
 
