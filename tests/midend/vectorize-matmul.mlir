@@ -96,19 +96,41 @@ func.func @convolution(%x: memref<7x11x8xf32>, %w: memref<1x72x32x1xf32>, %out: 
 
 // Rows enough for several register tiles: the columns of a panel are packed into a scratch that
 // all of them read, a part of the depth at a time; from the second on, sums start from the result.
+// Rows that lie 8 KiB apart share a set of the L1 cache: a copy of them, which do not, is read.
 // CHECK-LABEL: func @unpacked
-// CHECK:       %[[S:.*]] = memref.alloca() {{.*}}: memref<1x512x32xf32>
+// CHECK-DAG:   %[[S:.*]] = memref.alloca() {{.*}}: memref<1x256x32xf32>
+// CHECK-DAG:   %[[ROWS:.*]] = memref.alloca() {{.*}}: memref<48x272xf32>
+// CHECK:       vector.load %arg0
+// CHECK:       vector.store %{{.*}}, %[[ROWS]]
 // CHECK-COUNT-2: vector.load %arg1
 // CHECK:       vector.store %{{.*}}, %[[S]]
 // CHECK-NOT:   vector.load %arg1
 // CHECK-NOT:   vector.load %arg2
+// CHECK:       memref.load %[[ROWS]]
 // CHECK:       vector.fma
 // CHECK:       scf.for
 // CHECK:       vector.store %{{.*}}, %[[S]]
 // CHECK:       vector.load %arg2
 // CHECK-NOT:   memref.alloc
-func.func @unpacked(%a: memref<48x2048xf32>, %b: memref<2048x64xf32>, %c: memref<48x64xf32>) {
-  "buddy.matmul"(%a, %b, %c) : (memref<48x2048xf32>, memref<2048x64xf32>, memref<48x64xf32>) -> ()
+func.func @unpacked(%a: memref<48x2048xf32>, %b: memref<2048x96xf32>, %c: memref<48x96xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<48x2048xf32>, memref<2048x96xf32>, memref<48x96xf32>) -> ()
+  return
+}
+
+// -----
+
+// The same of packed weights: a block of the depth of each panel at a time.
+// CHECK-LABEL: func @blocks
+// CHECK:       %[[ROWS:.*]] = memref.alloca() {{.*}}: memref<96x272xf32>
+// CHECK:       vector.store %{{.*}}, %[[ROWS]]
+// CHECK-COUNT-24: vector.fma
+// CHECK-NOT:   vector.fma
+// CHECK:       %[[START:.*]] = {{.*}}scf.for
+// CHECK:       vector.store %{{.*}}, %[[ROWS]]
+// CHECK:       vector.load %arg2
+// CHECK-COUNT-24: vector.fma
+func.func @blocks(%a: memref<?x3072xf32>, %b: memref<24x3072x32x1xf32>, %c: memref<?x768xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<?x3072xf32>, memref<24x3072x32x1xf32>, memref<?x768xf32>) -> ()
   return
 }
 

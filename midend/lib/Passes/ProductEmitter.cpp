@@ -261,6 +261,8 @@ Values ProductEmitter::accumulateRun(Value row, int64_t count, Value iv, Values 
 
 /// The number of a run's step in the packed operand.
 Value ProductEmitter::packedStep(Value step) {
+  if (rows->from)
+    step = b.add(b.div(rows->from, tiling.kr), step);
   return rows->runs == 1 ? step : b.add(b.mul(run, b.div(rows->depth, tiling.kr)), step);
 }
 

@@ -68,6 +68,7 @@ public:
     int64_t runs; // of which a row consists
     Value depth;  // elements of one run
     bool adds;    // to what stands in out
+    Value from;   // the element of packed panels that the depth begins with, if not the first
     /// The indices of element k of a run of a row, in lhs.
     llvm::function_ref<Values(Value row, Value run, Value k)> lhsAt;
     /// The indices of a row's column, in out.
@@ -81,6 +82,8 @@ public:
   ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs, Value out, int64_t depth,
                  ProductTiling tiling);
 
+  /// What `lhsAt` indexes from now on.
+  void readFrom(Value memref) { lhs = memref; }
   /// Calls `body` within a loop over the panels of the `columns` columns.
   void forEachPanel(Value columns, llvm::function_ref<void()> body);
   /// Which matrix of its batch an unpacked right-hand side is, for what follows.

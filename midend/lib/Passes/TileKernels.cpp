@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "MatmulBlocking.h"
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
@@ -39,40 +40,63 @@ SmallVector<int64_t> loopExtents(Operation *root) {
 /// tile's height up to 12.
 constexpr int64_t kTileRows = 96;
 
-/// Rows of a tile, so that known ones are cut evenly: 128 as 64 + 64, not as 96 + 32.
-int64_t tileRows(int64_t rows) {
-  if (ShapedType::isDynamic(rows) || rows <= kTileRows)
-    return kTileRows;
-  return llvm::divideCeil(rows, llvm::divideCeil(rows, kTileRows));
-}
-
-/// Columns: enough panels that every thread gets several tiles, and that stay in half of L2.
-int64_t tileColumns(int64_t panels, int64_t panelBytes, int64_t l2Bytes) {
-  int64_t fitting = std::max<int64_t>(1, l2Bytes / 2 / panelBytes);
-  int64_t sharing = std::max<int64_t>(1, panels / 16);
-  return std::min(fitting, sharing);
-}
+/// Tiles that a product should have, so that threads have several each.
+constexpr int64_t kFewestTiles = 16;
 
 int64_t typicalIfDynamic(int64_t extent, int64_t unit = 1) {
   return ShapedType::isDynamic(extent) ? llvm::divideCeil(kTypicalExtent, unit) : extent;
 }
 
-int64_t tileColumns(ShapedType rhs, int64_t l2Bytes) {
+/// Rows of a tile, so that known ones are cut evenly: 128 as 64 + 64, not as 96 + 32.
+int64_t tileRows(int64_t rows, int64_t most = kTileRows) {
+  if (ShapedType::isDynamic(rows) || rows <= most)
+    return most;
+  return llvm::divideCeil(rows, llvm::divideCeil(rows, most));
+}
+
+/// Columns, in panels: enough that every thread gets several tiles, and that stay in half of L2.
+int64_t tilePanels(int64_t panels, int64_t panelBytes, int64_t fewest, int64_t l2Bytes) {
+  int64_t fitting = std::max<int64_t>(1, l2Bytes / 2 / std::max<int64_t>(1, panelBytes));
+  int64_t most = std::min(fitting, std::max(fewest, panels / kFewestTiles));
+  return llvm::divideCeil(panels, llvm::divideCeil(panels, most));
+}
+
+/// Panels that a copy of rows serves at least.
+constexpr int64_t kPanelsOfCopy = 4;
+
+/// The depth that a tile goes through at once.
+int64_t depthAtOnce(MatmulOp op) {
+  int64_t block = MatmulBlocking(op).depth;
+  return block ? block
+               : typicalIfDynamic(cast<ShapedType>(op.getLhs().getType()).getShape().back());
+}
+
+int64_t tileColumns(ShapedType rhs, int64_t depth, int64_t fewestPanels, int64_t l2Bytes) {
   int64_t width = rhs.getDimSize(2);
-  int64_t depth = typicalIfDynamic(rhs.getDimSize(1), rhs.getDimSize(3)) * rhs.getDimSize(3);
   int64_t panelBytes = depth * width * rhs.getElementTypeBitWidth() / 8;
-  return width * tileColumns(typicalIfDynamic(rhs.getDimSize(0), width), panelBytes, l2Bytes);
+  int64_t panels = typicalIfDynamic(rhs.getDimSize(0), width);
+  return width * tilePanels(panels, panelBytes, fewestPanels, l2Bytes);
 }
 
 /// Columns of an unpacked right-hand side: a multiple of every panel's width up to this.
 constexpr int64_t kTileColumns = 128;
 
-int64_t tileUnpackedColumns(MatmulOp op, int64_t l2Bytes) {
-  int64_t columns = typicalIfDynamic(cast<ShapedType>(op.getInit().getType()).getShape().back());
-  int64_t depth = typicalIfDynamic(cast<ShapedType>(op.getLhs().getType()).getShape().back());
-  auto bits = cast<ShapedType>(op.getRhs().getType()).getElementTypeBitWidth();
-  return kTileColumns * tileColumns(llvm::divideCeil(columns, kTileColumns),
-                                    std::max<int64_t>(1, depth * kTileColumns * bits / 8), l2Bytes);
+/// Rows and columns of a tile of a product.
+std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes) {
+  ArrayRef<int64_t> out = cast<ShapedType>(op.getInit().getType()).getShape();
+  auto rhs = cast<ShapedType>(op.getRhs().getType());
+  int64_t rows = out[out.size() - 2], rowTile = tileRows(rows);
+  if (op.isPacked()) {
+    int64_t fewest = MatmulBlocking(op).copiesLhs ? kPanelsOfCopy : 1;
+    return {rowTile, tileColumns(rhs, depthAtOnce(op), fewest, l2Bytes)};
+  }
+  // Every tile packs its columns: the more rows, the less that costs.
+  int64_t columnTiles = llvm::divideCeil(typicalIfDynamic(out.back()), kTileColumns);
+  if (!ShapedType::isDynamic(rows))
+    rowTile =
+        tileRows(rows, std::clamp(rows * columnTiles / kFewestTiles, kTileRows, kMostBlockRows));
+  int64_t bytes = depthAtOnce(op) * kTileColumns * rhs.getElementTypeBitWidth() / 8;
+  return {rowTile, kTileColumns * tilePanels(columnTiles, bytes, /*fewest=*/1, l2Bytes)};
 }
 
 /// How a product is cut: sizes of the tiles, and the loops over them, the outermost first.
@@ -89,9 +113,7 @@ ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes) {
     auto out = cast<ShapedType>(op.getInit().getType());
     batches = out.getRank() - 2;
     tiles.assign(out.getRank(), 1);
-    tiles[out.getRank() - 2] = tileRows(out.getDimSize(out.getRank() - 2));
-    tiles.back() = op.isPacked() ? tileColumns(cast<ShapedType>(op.getRhs().getType()), l2Bytes)
-                                 : tileUnpackedColumns(op, l2Bytes);
+    std::tie(tiles[out.getRank() - 2], tiles.back()) = matmulTile(op, l2Bytes);
   });
   kernel.walk([&](Conv2DOp op) {
     auto out = cast<ShapedType>(op.getInit().getType());
@@ -99,7 +121,9 @@ ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes) {
     tiles.assign(out.getRank(), 1);
     tiles[y] = ShapedType::isDynamic(width) ? 1 : std::max<int64_t>(1, kTileRows / width);
     tiles[y + 1] = 0;
-    tiles[y + 2] = tileColumns(cast<ShapedType>(op.getRhs().getType()), l2Bytes);
+    auto rhs = cast<ShapedType>(op.getRhs().getType());
+    tiles[y + 2] =
+        tileColumns(rhs, rhs.getDimSize(1) * rhs.getDimSize(3), /*fewestPanels=*/1, l2Bytes);
   });
   // Panels outermost: a thread goes through all rows with its own, whatever their number.
   result.order = llvm::to_vector(llvm::seq<int64_t>(0, tiles.size()));

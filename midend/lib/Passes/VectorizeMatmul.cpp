@@ -4,6 +4,7 @@
 // buddy.matmul and buddy.conv_2d on memrefs to register-tiled vector loops. A convolution is a
 // product whose rows overlap: the input is read where it lies, nothing is copied to columns.
 
+#include "MatmulBlocking.h"
 #include "ProductEmitter.h"
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
@@ -21,71 +22,151 @@ namespace {
 
 using Values = LoopBuilder::Values;
 
-void emitPacked(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
-  Value out = op.getInit(), lhs = op.getLhs();
-  ProductTiling tiling(getElementTypeOrSelf(lhs), cast<MemRefType>(op.getRhs().getType()), machine);
-  ProductEmitter product(b, lhs, op.getRhs(), out, tiling);
-  auto lhsAt = [](Value row, Value, Value k) { return Values{row, k}; };
-  auto outAt = [](Value row, Value column) { return Values{row, column}; };
-  ProductEmitter::Rows rows{b.dim(out, 0), 1, b.dim(lhs, 1), false, lhsAt, outAt};
-  product.forEachPanel(b.dim(out, 1), [&] { product.emitRows(rows); });
-}
+/// The loops of one product:
+///
+///   for block of the depth:
+///     copy the block of lhs                      where its rows would collide in the cache
+///     for panel of columns:
+///       pack the block of the panel              where rhs lies as it is
+///       out[:, panel] (+)= block . panel
+class MatmulLoops {
+public:
+  MatmulLoops(LoopBuilder &b, MatmulOp op, ProductEmitter &product, MatmulBlocking blocking,
+              bool packs)
+      : b(b), op(op), product(product), blocking(blocking), packs(packs),
+        rank(cast<MemRefType>(op.getInit().getType()).getRank()),
+        rowCount(b.dim(op.getInit(), rank - 2)), depth(b.dim(op.getLhs(), rank - 1)) {
+    if (blocking.copiesLhs)
+      allocateCopy();
+  }
 
-/// Bytes of a panel that its tile packs: a part of the depth that stays near.
-constexpr int64_t kScratchBytes = 65536;
+  void emit() {
+    if (rank == 2)
+      return emitMatrix({});
+    b.loop(b.index(0), b.dim(op.getInit(), 0), 1, [&](Value n) { emitMatrix({n}); });
+  }
 
-/// The depth that is packed at once: all of it, unless sums can wait in out.
-int64_t packedDepth(MatmulOp op, const ProductTiling &tiling) {
-  int64_t depth = cast<ShapedType>(op.getLhs().getType()).getShape().back();
-  auto bits = cast<ShapedType>(op.getRhs().getType()).getElementTypeBitWidth();
-  int64_t fitting = kScratchBytes / (tiling.width() * bits / 8);
-  bool inParts = getElementTypeOrSelf(op.getInit()) == tiling.sum;
-  return inParts && (ShapedType::isDynamic(depth) || depth > fitting) ? fitting : depth;
-}
+private:
+  void allocateCopy() {
+    auto type = cast<MemRefType>(op.getLhs().getType());
+    std::optional<int64_t> known = constantOf(rowCount);
+    copyRows = std::min(known.value_or(kTypicalRows), kMostBlockRows);
+    int64_t length = blocking.depth ? blocking.depth : type.getShape().back();
+    int64_t lanes = laneCount();
+    // Whole vectors are stored, and a row does not begin where the one before it does in its page.
+    length = llvm::alignTo(length, lanes) + lanes;
+    copy = memref::AllocaOp::create(b, MemRefType::get({copyRows, length}, type.getElementType()),
+                                    b.getI64IntegerAttr(64));
+  }
 
-void emitUnpacked(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
-  Value lhs = op.getLhs(), out = op.getInit();
-  int64_t rank = cast<MemRefType>(out.getType()).getRank();
-  Value rowCount = b.dim(out, rank - 2), depth = b.dim(lhs, rank - 1);
-  std::optional<int64_t> known = constantOf(rowCount);
-  ProductTiling tiling(getElementTypeOrSelf(lhs), getElementTypeOrSelf(op.getRhs()), known,
-                       machine);
-  bool oneTile = known && *known <= tiling.rows && tiling.kr == 1 && !op.getTransposed();
-  int64_t packed = oneTile ? 0 : packedDepth(op, tiling);
-  ProductEmitter product(b, lhs, {op.getRhs(), op.getTransposed()}, out, packed, tiling);
-  auto emitMatrix = [&](Values batch) {
+  /// Elements of lhs in 64 bytes.
+  int64_t laneCount() { return 512 / getElementTypeOrSelf(op.getLhs()).getIntOrFloatBitWidth(); }
+
+  void emitMatrix(Values matrix) {
+    batch = matrix;
     product.startMatrix(batch);
-    Value from = b.index(0);
+    if (blocking.depth == 0)
+      return emitBlock(b.index(0), depth, /*adds=*/false);
+    Value block = b.index(blocking.depth), whole = b.roundDown(depth, blocking.depth);
+    std::optional<int64_t> known = constantOf(depth);
+    if (!known) {
+      emitBlock(b.index(0), b.min(depth, block), /*adds=*/false);
+      return b.loop(block, depth, blocking.depth, [&](Value start) {
+        emitBlock(start, b.min(b.sub(depth, start), block), /*adds=*/true);
+      });
+    }
+    // Blocks of a known size need no remainders.
+    emitBlock(b.index(0), block, /*adds=*/false);
+    b.loop(block, whole, blocking.depth,
+           [&](Value start) { emitBlock(start, block, /*adds=*/true); });
+    if (int64_t rest = *known % blocking.depth)
+      emitBlock(whole, b.index(rest), /*adds=*/true);
+  }
+
+  void emitBlock(Value start, Value length, bool adds) {
+    if (!copy)
+      return emitPanels(b.index(0), rowCount, start, length, adds);
+    b.loop(b.index(0), rowCount, copyRows, [&](Value first) {
+      Value count = b.min(b.sub(rowCount, first), b.index(copyRows));
+      copyBlock(first, count, start, length);
+      emitPanels(first, count, start, length, adds);
+    });
+  }
+
+  void copyBlock(Value first, Value count, Value start, Value length) {
+    int64_t lanes = laneCount();
+    auto type = VectorType::get(lanes, getElementTypeOrSelf(op.getLhs()));
+    std::optional<int64_t> known = constantOf(length);
+    auto copyVector = [&](Value row, Value k, Value mask) {
+      Values from(batch);
+      from.append({b.add(first, row), b.add(start, k)});
+      b.store(b.load(type, op.getLhs(), from, mask), copy, {row, k});
+    };
+    b.loop(b.index(0), count, 1, [&](Value row) {
+      Value whole = b.roundDown(length, lanes);
+      b.loop(b.index(0), whole, lanes, [&](Value k) { copyVector(row, k, {}); });
+      if (!known || *known % lanes != 0)
+        copyVector(row, whole, b.firstLanes(b.sub(length, whole), lanes));
+    });
+  }
+
+  /// `count` rows from `first` on, times a block of all columns.
+  void emitPanels(Value first, Value count, Value start, Value length, bool adds) {
     auto lhsAt = [&](Value row, Value, Value k) {
+      if (copy)
+        return Values{row, k};
       Values indices(batch);
-      indices.append({row, b.add(from, k)});
+      indices.append({b.add(first, row), b.add(start, k)});
       return indices;
     };
     auto outAt = [&](Value row, Value column) {
       Values indices(batch);
-      indices.append({row, column});
+      indices.append({b.add(first, row), column});
       return indices;
     };
-    product.forEachPanel(b.dim(out, rank - 1), [&] {
-      if (packed == 0)
-        return product.emitRows({rowCount, 1, depth, false, lhsAt, outAt});
-      auto emitPart = [&](Value start, bool adds) {
-        from = start;
-        Value part = b.min(b.sub(depth, from), b.index(packed));
-        product.packPanel(from, part);
-        product.emitRows({rowCount, 1, part, adds, lhsAt, outAt});
-      };
-      emitPart(b.index(0), false);
-      b.loop(b.index(packed), depth, packed, [&](Value start) { emitPart(start, true); });
+    if (copy)
+      product.readFrom(copy);
+    Value from = op.isPacked() ? start : Value();
+    product.forEachPanel(b.dim(op.getInit(), rank - 1), [&] {
+      if (packs)
+        product.packPanel(start, length);
+      product.emitRows({count, 1, length, adds, from, lhsAt, outAt});
     });
-  };
-  if (rank == 2)
-    return emitMatrix({});
-  b.loop(b.index(0), b.dim(out, 0), 1, [&](Value n) { emitMatrix({n}); });
-}
+  }
+
+  /// Rows that are copied at once where their number is not known: those of a tile.
+  static constexpr int64_t kTypicalRows = 96;
+
+  LoopBuilder &b;
+  MatmulOp op;
+  ProductEmitter &product;
+  MatmulBlocking blocking;
+  bool packs;
+  int64_t rank, copyRows = 0;
+  Value rowCount, depth, copy;
+  Values batch;
+};
 
 void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
-  op.isPacked() ? emitPacked(b, op, machine) : emitUnpacked(b, op, machine);
+  Value lhs = op.getLhs(), out = op.getInit();
+  Type element = getElementTypeOrSelf(lhs);
+  MatmulBlocking blocking(op);
+  if (op.isPacked()) {
+    ProductTiling tiling(element, cast<MemRefType>(op.getRhs().getType()), machine);
+    ProductEmitter product(b, lhs, op.getRhs(), out, tiling);
+    return MatmulLoops(b, op, product, blocking, /*packs=*/false).emit();
+  }
+  auto type = cast<MemRefType>(lhs.getType());
+  std::optional<int64_t> rows = constantOf(b.dim(lhs, type.getRank() - 2));
+  ProductTiling tiling(element, getElementTypeOrSelf(op.getRhs()), rows, machine);
+  // One register tile reads rhs where it lies.
+  bool packs = !rows || *rows > tiling.rows || tiling.kr != 1 || op.getTransposed();
+  if (!packs)
+    blocking.depth = 0;
+  int64_t packedDepth = blocking.depth ? blocking.depth : type.getShape().back();
+  ProductEmitter product(b, lhs, {op.getRhs(), op.getTransposed()}, out, packs ? packedDepth : 0,
+                         tiling);
+  MatmulLoops(b, op, product, blocking, packs).emit();
 }
 
 /// A row is one output position along x. Its depth is one run for each row of the kernel,
@@ -119,8 +200,13 @@ void emit(LoopBuilder &b, Conv2DOp op, ProductTiling::Machine machine) {
       indices.append({y, x, column});
       return indices;
     };
-    product.emitRows({b.dim(out, rank - 2), height * perRow,
-                      b.index(joined ? width * channels : channels), false, lhsAt, outAt});
+    product.emitRows({b.dim(out, rank - 2),
+                      height * perRow,
+                      b.index(joined ? width * channels : channels),
+                      false,
+                      {},
+                      lhsAt,
+                      outAt});
   };
   product.forEachPanel(b.dim(out, rank - 1), [&] {
     auto emitImage = [&](Values image) {

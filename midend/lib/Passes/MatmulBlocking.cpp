@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "MatmulBlocking.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace buddy;
+
+/// Bytes of a row of a block: a panel of 32 columns of it fills an L1 cache, 288 rows a part of L2.
+constexpr int64_t kRowBytes = 1024;
+
+/// Addresses that differ by a multiple of this share a set of the L1 cache: a page, since x86
+/// looks the set up before it translates the address.
+constexpr int64_t kSetPeriod = 4096;
+
+/// Lines of a set that rows may take; there are at least eight, and panels pass through too.
+constexpr int64_t kLinesOfSet = 4;
+
+/// Rows of a register tile, at most.
+constexpr int64_t kRegisterRows = 12;
+
+/// Elements from one row to the next, if known.
+static std::optional<int64_t> rowStride(ShapedType type) {
+  int64_t stride = type.getShape().back();
+  if (auto memref = dyn_cast<MemRefType>(type)) {
+    auto [strides, offset] = memref.getStridesAndOffset();
+    stride = strides[strides.size() - 2];
+  }
+  return ShapedType::isDynamic(stride) ? std::nullopt : std::optional(stride);
+}
+
+/// Whether the rows that a register tile reads side by side push each other out of the L1 cache.
+static bool rowsCollide(ShapedType lhs) {
+  std::optional<int64_t> stride = rowStride(lhs);
+  int64_t rows = lhs.getShape()[lhs.getRank() - 2];
+  if (!stride || (!ShapedType::isDynamic(rows) && rows <= kLinesOfSet))
+    return false;
+  int64_t bytes = *stride * lhs.getElementTypeBitWidth() / 8;
+  int64_t sets = kSetPeriod / std::gcd(std::max<int64_t>(bytes, 1), kSetPeriod);
+  return kRegisterRows > sets * kLinesOfSet;
+}
+
+MatmulBlocking::MatmulBlocking(MatmulOp op) {
+  auto lhs = cast<ShapedType>(op.getLhs().getType()),
+       out = cast<ShapedType>(op.getInit().getType());
+  int64_t columns = out.getShape().back(), extent = lhs.getShape().back();
+  // In a narrower result sums cannot wait: then all of the depth goes at once.
+  if (!out.getElementType().isF32() && !out.getElementType().isF64())
+    return;
+  // A copy of a row pays for itself when several panels read it.
+  bool isWide = ShapedType::isDynamic(columns) || columns >= 96;
+  copiesLhs = isWide && rowsCollide(lhs);
+  if (op.isPacked() && !copiesLhs)
+    return;
+  int64_t block = kRowBytes * 8 / lhs.getElementTypeBitWidth();
+  if (ShapedType::isDynamic(extent))
+    depth = block;
+  else if (extent > block + block / 2)
+    // Known depths are cut evenly, in whole cache lines.
+    depth = llvm::alignTo(llvm::divideCeil(extent, llvm::divideCeil(extent, block)), 32);
+}

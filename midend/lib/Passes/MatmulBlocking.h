@@ -1,0 +1,31 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// How much of a product is gone through at once: what tiling and vectorization agree on.
+
+#ifndef BUDDY_LIB_PASSES_MATMULBLOCKING_H
+#define BUDDY_LIB_PASSES_MATMULBLOCKING_H
+
+#include "buddy/IR/BuddyDialect.h"
+
+namespace buddy {
+
+/// Goto and van de Geijn's blocks (2008), of which each level is left out where it costs more than
+/// it saves: a block of the depth of both operands stays in the caches while all columns of the
+/// tile are computed from it.
+struct MatmulBlocking {
+  /// For operands on tensors, which are contiguous, or on memrefs.
+  explicit MatmulBlocking(MatmulOp op);
+
+  /// Elements of a block; 0: all of them at once. Sums of several wait in the result.
+  int64_t depth = 0;
+  /// Rows of lhs are copied: where they lie they share too few lines of the L1 cache.
+  bool copiesLhs = false;
+};
+
+/// Rows of lhs that are copied at once.
+constexpr int64_t kMostBlockRows = 288;
+
+} // namespace buddy
+
+#endif
