@@ -9,7 +9,9 @@ repeats a call that is too short to be timed. Times are medians per call.
 
 `compile_s` is what the first call takes longer than the second. Errors are the largest absolute
 difference, from eager or from eager in f64, relative to the largest value there. Peak RSS is that
-of the process, compilation included. `inductor-max` is mode="max-autotune" with freezing.
+of the process, compilation included. `inductor-max` is mode="max-autotune" with freezing, and
+`copy` copies the bytes of a part's inputs and outputs, which nothing that reads and writes them
+can beat.
 `preemptions` counts how often another process took a core from a timed iteration: figures of a
 machine that is not idle are not worth having, for a thread that waits at a barrier loses most.
 """
@@ -56,11 +58,30 @@ def inductor_max(module: torch.nn.Module) -> torch.nn.Module:
     return torch.compile(module, mode="max-autotune")
 
 
+class CopyOfSameBytes(torch.nn.Module):
+    """Not a backend but a limit: copies as many bytes as the inputs and outputs have together."""
+
+    def __init__(self, module: torch.nn.Module):
+        super().__init__()
+        self.module = module
+        self.outputs = self.source = None
+
+    def forward(self, *inputs):
+        if self.outputs is None:
+            self.outputs = self.module(*inputs)
+            tensors = [*inputs, self.outputs]
+            self.source = torch.zeros(sum(t.nbytes for t in tensors) // 8, dtype=torch.float32)
+            self.target = torch.empty_like(self.source)
+        self.target.copy_(self.source)
+        return self.outputs
+
+
 BACKENDS = {
     "eager": lambda module: module,
     "inductor": torch.compile,
     "inductor-max": inductor_max,
     "buddy": lambda module: torch.compile(module, backend="buddy"),
+    "copy": CopyOfSameBytes,
 }
 
 
@@ -340,7 +361,12 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--workloads", nargs="+", metavar="NAME", default=["*"], help=names)
     parser.add_argument("--list", action="store_true", help="print the workloads and stop")
     parser.add_argument("--dtypes", nargs="+", choices=["f32", "bf16"], default=["f32", "bf16"])
-    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS))
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        choices=BACKENDS,
+        default=[name for name in BACKENDS if name != "copy"],
+    )
     parser.add_argument("--repeat", type=int, default=15, help="turns of each backend")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=600, help="seconds per answer")
