@@ -60,6 +60,9 @@ def trilinear(i1, i2, i3, expand1, expand2, expand3, sumdim, unroll_dim=1):
 
 @decomposes(aten.addbmm.default)
 def addbmm(x, batch1, batch2, *, beta=1, alpha=1):
+    """beta · x + alpha · Σ batch1[i] · batch2[i]; whole numbers take the factors cut to theirs."""
+    if not (x.is_floating_point() or x.is_complex()):
+        beta, alpha = int(beta), int(alpha)
     total = torch.bmm(batch1, batch2).sum(0)
     total = total if alpha == 1 else total * alpha
     if beta == 0:
