@@ -76,6 +76,8 @@ def test_distances(p):
 def test_products():
     check(lambda x, a, b: (torch.addbmm(x, a, b), torch.addbmm(x, a, b, beta=0, alpha=2)),
           (3, 5), (2, 3, 4), (2, 4, 5))  # fmt: skip
+    check(lambda x, a, b: torch.addbmm(x, a, b, beta=0.6, alpha=2.5),
+          (3, 5), (2, 3, 4), (2, 4, 5), dtype=torch.int64)  # fmt: skip
     check(lambda a, b, w: torch.nn.functional.bilinear(a, b, w), (2, 3), (2, 4), (5, 3, 4))
 
 

@@ -45,6 +45,17 @@ def test_convolutions_of_other_ranks():
     check_gradients(lambda x, w: F.conv1d(x, w, stride=2), (2, 3, 10), (4, 3, 3))
     check_gradients(lambda x, w: F.conv3d(x, w), (1, 2, 4, 5, 4), (3, 2, 2, 2, 2))
     check_gradients(lambda x, w: F.conv_transpose2d(x, w, None, 2, 1), (2, 3, 5, 4), (3, 4, 3, 3))
+    check_gradients(lambda x, w: F.conv_transpose2d(x, w, None, (3, 2), 1, (1, 1)),
+                    (2, 3, 3, 4), (3, 2, 2, 3))  # fmt: skip
+
+
+def test_determinants():
+    """The gradient reads the factors, of the matrix or of its transpose by its layout."""
+
+    def determinants(x):
+        return torch.det(x), torch.logdet(x @ x.mT), *torch.slogdet(x.mT)
+
+    check_gradients(determinants, (2, 4, 4), tolerance=(1e-3, 1e-3))
 
 
 def test_pooling():

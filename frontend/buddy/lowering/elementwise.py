@@ -9,7 +9,7 @@ import math as pymath
 import torch
 from mlir.dialects import arith, math
 
-from ..types import is_float
+from ..types import compute_dtype, is_float
 from . import scalar as s
 from .emitter import Emitter
 from .registry import lowers
@@ -157,7 +157,14 @@ def _scaled(x, factor):
 
 @lowers(aten.div.Tensor_mode, aten.div.Scalar_mode)
 def div_mode(e: Emitter, x, y, *, rounding_mode):
-    modes = {None: arith.divf, "trunc": s.trunc_div, "floor": s.floor_div}
+    def truncated(x, y):
+        """Of what eager stores: a quotient just below a whole number may round up to it."""
+        if not s.is_float_value(x):
+            return s.int_div(x, y)
+        dtype, computed = e.out.dtype, compute_dtype(e.out.dtype)
+        return s.truncate(s.cast(s.cast(arith.divf(x, y), computed, dtype), dtype, computed))
+
+    modes = {None: arith.divf, "trunc": truncated, "floor": s.floor_div}
     return e.pointwise(modes[rounding_mode], x, y)
 
 

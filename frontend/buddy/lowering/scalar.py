@@ -109,9 +109,6 @@ def int_pow(x: ir.Value, exponent: ir.Value) -> ir.Value:
     return select(compare("lt", exponent, like(0, x)), inverse, loop.results[0])
 
 
-trunc_div = _dispatch(lambda x, y: truncate(arith.divf(x, y)), int_div)
-
-
 def truncate(x: ir.Value) -> ir.Value:
     return math.trunc(x) if is_float_value(x) else x
 
