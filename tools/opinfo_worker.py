@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """One process of tools/opinfo.py: ops of PyTorch's OpInfo database, compiled and compared.
 
-The samples of an op are compiled as one graph, and one by one only where that fails. A sample counts where `aot_eager` compiles it as one graph; its answer is eager's. What eager
-itself answers differently with another seed (random ops, uninitialized memory) is compared by
-shape and dtype alone.
+The samples of an op are compiled as one graph, and one by one only where that fails. A sample
+counts where `aot_eager` compiles it as one graph. Its answer is eager's within the tolerances of
+`torch.testing`, or else as near to the answer in f64 as eager's is. What eager itself answers
+differently with another seed (random ops, uninitialized memory) is compared by shape and dtype
+alone.
 """
 
 from __future__ import annotations
@@ -25,12 +27,6 @@ from torch.utils import _pytree as pytree
 MODES = {"native": {"fallback": False}, "fallback": {"fallback": True}}
 # From best to worst: an op is as good as its worst sample.
 STATUSES = ("pass", "unsupported", "wrong", "crash")
-TOLERANCES = {  # absolute and relative; integers and booleans are exact
-    torch.float64: 1e-8,
-    torch.float32: 1e-4,
-    torch.float16: 4e-3,
-    torch.bfloat16: 3e-2,
-}
 # Their elements are whatever lies in memory, which need not differ between two runs.
 UNINITIALIZED = (
     "empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided",
@@ -231,16 +227,18 @@ def _compare(op, case: Case, request: Request, mode: str, outcome: Outcome) -> s
 
 
 def _is_allowed(op, case: Case, backward: bool, actual: Any, graph: Any) -> bool:
-    """Whether an answer that is not eager's is none the worse: eager is not sure of its own."""
+    """Whether an answer that is not eager's is none the worse."""
     (again,) = _evaluate(op, [case.sample], None, backward, seed=1)
-    unsure = mismatch(graph, case.expected) or mismatch(again, case.expected)
-    if unsure or op.name in UNINITIALIZED:
+    if op.name in UNINITIALIZED or mismatch(again, case.expected):
         return not mismatch(actual, case.expected, values=False)
+    # Tracing alone may change an answer, by a decomposition or a random number drawn in between.
+    if not mismatch(actual, graph):
+        return True
     return _is_as_good(op, case.sample, backward, actual, case.expected)
 
 
 def _is_as_good(op, sample, backward: bool, actual: Any, expected: Any) -> bool:
-    """Whether both are equally far from the answer in f64: the problem is badly conditioned."""
+    """Whether both are equally far from the answer in f64, but for one rounding."""
     if mismatch(actual, expected, values=False):
         return False
     try:
@@ -248,13 +246,24 @@ def _is_as_good(op, sample, backward: bool, actual: Any, expected: Any) -> bool:
     except Exception:  # the op does not know f64
         return False
     for a, b, p in zip(pytree.tree_leaves(actual), pytree.tree_leaves(expected), precise):
-        if not _difference(a, b, values=True):
-            continue
-        if not isinstance(p, torch.Tensor) or not b.is_floating_point() or p.shape != b.shape:
-            return False
-        if (a - p).abs().max() > 2 * (b - p).abs().max() or a.isnan().ne(b.isnan()).any():
+        if _difference(a, b, values=True) and not _is_as_near(a, b, p):
             return False
     return True
+
+
+def _is_as_near(actual: Any, expected: Any, precise: Any) -> bool:
+    if not isinstance(precise, torch.Tensor) or precise.shape != expected.shape:
+        return False
+    if not expected.is_floating_point() or not torch.equal(actual.isfinite(), expected.isfinite()):
+        return False
+    finite = expected.isfinite() & precise.isfinite()
+    if not torch.equal(actual[~finite].nan_to_num(), expected[~finite].nan_to_num()):
+        return False
+    if not finite.any():
+        return True
+    actual, expected, precise = actual[finite], expected[finite], precise[finite]
+    rounding = torch.finfo(expected.dtype).eps * precise.abs().max()
+    return (actual - precise).abs().max() <= 2 * (expected - precise).abs().max() + rounding
 
 
 def _failure(error: BaseException | None, outcome: Outcome) -> tuple[str, str]:
@@ -344,10 +353,8 @@ def _difference(a: Any, b: Any, values: bool) -> str:
         return f"{a.dtype}{list(a.shape)} instead of {b.dtype}{list(b.shape)}"
     if not values or not b.numel() or a.device.type == "meta":
         return ""
-    tolerance = TOLERANCES.get(b.dtype.to_real() if b.is_complex() else b.dtype, 0)
     try:
-        torch.testing.assert_close(a.detach(), b.detach(), atol=tolerance, rtol=tolerance,
-                                   equal_nan=True)  # fmt: skip
+        torch.testing.assert_close(a.detach(), b.detach(), equal_nan=True)
     except AssertionError as error:
         return str(error)
     except Exception:  # layouts that assert_close does not know
