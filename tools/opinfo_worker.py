@@ -100,43 +100,31 @@ def serve(requests: Connection, threads: int) -> None:
 
     if "buddy" not in torch._dynamo.list_backends(exclude_tags=None):
         torch._dynamo.register_backend(buddy.backend.buddy, name="buddy")
-    _record_lowered()
+    from buddy.recording import recording
+
     ops = op_table()
     requests.send("ready")
-    while True:
-        try:
-            request = requests.recv()
-        except EOFError:
-            return
-        requests.send(run_op(ops[request.op], request))
+    with recording(lambda how, op: COMPILED.add(str(op))):
+        while True:
+            try:
+                request = requests.recv()
+            except EOFError:
+                return
+            requests.send(run_op(ops[request.op], request))
 
 
-LOWERED: set[str] = set()
-
-
-def _record_lowered() -> None:
-    """Note every overload that is lowered."""
-    from buddy import importer
-    from buddy.lowering import functionalized, registry
-
-    def noting(op, dialect="linalg"):
-        found = registry.find(op, dialect)
-        if found is not None:
-            LOWERED.add(str(op))
-        return found
-
-    importer.find = functionalized.find = noting
+COMPILED: set[str] = set()  # overloads that were lowered or decomposed
 
 
 def run_op(op, request: Request) -> dict[str, Any]:
     """The record of one op: dtype, and the outcome of each mode."""
     dtype = dtype_for(op, request)
-    LOWERED.clear()
+    COMPILED.clear()
     record: dict[str, Any] = {"dtype": str(dtype).removeprefix("torch."), "modes": {}}
     outcomes = {mode: Outcome() for mode in request.modes}
     if dtype is not None and (not request.backward or op.supports_autograd):
         _run_samples(op, _samples(op, dtype, request), request, outcomes)
-    record["lowered"] = sorted(LOWERED)
+    record["compiled"] = sorted(COMPILED)
     record["modes"] = {mode: outcome.record() for mode, outcome in outcomes.items()}
     return record
 

@@ -12,7 +12,7 @@ import torch
 from mlir import ir
 from mlir.dialects import arith, tensor
 
-from ..types import TensorSpec, compute_dtype, is_float, product
+from ..types import TensorSpec, compute_dtype, product
 from . import scalar as s
 from .emitter import Emitter
 from .registry import Unsupported, lowers
@@ -93,8 +93,7 @@ def sorted_along(e: Emitter, x, dim: int, descending: bool):
 
 @lowers(aten.sort.default)
 def sort(e: Emitter, x, dim=-1, descending=False):
-    if 1 in e.read and e.dtype(x) not in (torch.float32, torch.float64):
-        raise Unsupported("an unstable sort of numbers with many ties: eager's order is its own")
+    _refuse_ties(e, x)
     return sorted_along(e, x, dim, descending)
 
 
@@ -104,9 +103,9 @@ def sort_stable(e: Emitter, x, *, stable, dim=-1, descending=False):
 
 
 def _refuse_ties(e: Emitter, x) -> None:
-    """Which of equal elements eager takes depends on its algorithm; floats seldom have any."""
-    if not is_float(e.dtype(x)):
-        raise Unsupported("equal integers: eager's choice among them is its own")
+    """Which of equal elements eager takes depends on its algorithm; wide floats seldom have any."""
+    if 1 in e.read and e.dtype(x) not in (torch.float32, torch.float64):
+        raise Unsupported("positions among many equal numbers: eager's choice is its own")
 
 
 def _cut(e: Emitter, values, indices, dim: int, start: int):
