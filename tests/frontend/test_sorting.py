@@ -53,7 +53,9 @@ def test_positions_among_ties_are_eagers_own(dtype):
     for select in (lambda x: x.argsort(), lambda x: x.topk(2), lambda x: x.median(1)):
         with pytest.raises(UnsupportedOpError, match="choice is its own"):
             compiled(select)(x)
-    check(lambda x: (x.topk(2).values, x.median(1).values, x.sort().values, x.kthvalue(2).values), x)
+    check(
+        lambda x: (x.topk(2).values, x.median(1).values, x.sort().values, x.kthvalue(2).values), x
+    )
 
 
 def test_searches():

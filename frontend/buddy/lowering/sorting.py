@@ -212,7 +212,7 @@ def searchsorted(
     e: Emitter, sorted_sequence, x, *, out_int32=False, right=False, side=None, sorter=None
 ):
     """The place of each element in its row: binary search, its steps unrolled."""
-    return _search(e, sorted_sequence, x, right or side == "right", sorter)
+    return search(e, sorted_sequence, x, e.out, right or side == "right", sorter)
 
 
 @lowers(aten.searchsorted.Scalar)
@@ -220,17 +220,20 @@ def searchsorted_scalar(
     e: Emitter, sorted_sequence, x, *, out_int32=False, right=False, side=None, sorter=None
 ):
     value = e.full(TensorSpec((), e.dtype(sorted_sequence)), x)
-    return _search(e, sorted_sequence, value, right or side == "right", sorter)
+    return search(e, sorted_sequence, value, e.out, right or side == "right", sorter)
 
 
 @lowers(aten.bucketize.Tensor)
 def bucketize(e: Emitter, x, boundaries, *, out_int32=False, right=False):
-    return _search(e, boundaries, x, right)
+    return search(e, boundaries, x, e.out, right)
 
 
-def _search(e: Emitter, table, x, right: bool, sorter=None):
-    """`sorter` tells where in the table the element of each place is."""
-    out, length = e.out, e.shape(table)[-1]
+def search(e: Emitter, table, x, out: TensorSpec, right: bool, sorter=None):
+    """How many elements of its row of the table come before each of x (`right`: or equal it).
+
+    `sorter` tells where in the table the element of each place is.
+    """
+    length = e.shape(table)[-1]
     if not isinstance(length, int):
         raise Unsupported("a search in a sequence of dynamic length")
     if length == 0 or e.is_empty(out):
