@@ -42,7 +42,7 @@ UNARY = {
     aten.ceil.default: lambda x: math.ceil(x) if s.is_float_value(x) else x,
     aten.cos.default: math.cos,
     aten.cosh.default: math.cosh,
-    aten.erf.default: lambda x: math.copysign(math.erf(x), x),  # of -0.0 too
+    aten.erf.default: math.erf,
     aten.exp.default: math.exp,
     aten.exp2.default: math.exp2,
     aten.expm1.default: math.expm1,
