@@ -10,6 +10,7 @@ from mlir.dialects import arith
 
 from ..types import TensorSpec, compute_dtype
 from . import scalar as s
+from .bounds import check_range, last_of
 from .emitter import Emitter
 from .indexing import as_index, gather_elements
 from .reduction import lowest
@@ -43,6 +44,7 @@ def embedding_bag(
         raise Unsupported("what eager keeps of bags for their gradient")
     if e.is_empty(out) or e.is_empty(e.spec(indices)):
         return e.full(out, 0), None, None, None
+    check_range(e, indices, e.shape(weight)[0])
     count, wide = e.shape(indices)[0], compute_dtype(out.dtype)
     bags = _bags(e, indices, offsets, padding_idx)
     rows = _rows(e, weight, indices, per_sample_weights, wide)
@@ -84,7 +86,10 @@ def _rows(e: Emitter, weight, indices, scales, wide: torch.dtype):
     count = e.shape(indices)[0]
     spec = TensorSpec((count, e.shape(weight)[1]), e.dtype(weight))
     column = e.reshape(indices, (count, 1))
-    rows = gather_elements(e, weight, lambda loops, i: [as_index(i), loops[1]], [column], spec)
+    last = last_of(e, e.shape(weight)[0])
+    rows = gather_elements(
+        e, weight, lambda loops, i: [as_index(i, last), loops[1]], [column], spec
+    )
     rows = e.cast(rows, wide)
     if scales is None:
         return rows
