@@ -49,6 +49,14 @@ def test_convolutions_of_other_ranks():
                     (2, 3, 3, 4), (3, 2, 2, 3))  # fmt: skip
 
 
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.5, 1.5, float("inf")])
+def test_distances(p):
+    def distances(x, y):
+        return torch.cdist(x, y, p, "donot_use_mm_for_euclid_dist"), F.pdist(x[0], p)
+
+    check_gradients(distances, (2, 5, 3), (2, 4, 3))
+
+
 def test_determinants():
     """The gradient reads the factors, of the matrix or of its transpose by its layout."""
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from mlir import ir
 from mlir.dialects import arith
+from torch import fx
+from torch._ops import OpOverload
 
 from ..locations import where
 from ..types import Dim, TensorSpec, simplify
@@ -35,7 +37,7 @@ class Check:
 def check_range(e: Emitter, index: ir.Value, size: Dim, *, negative: bool = False) -> None:
     """Let the call fail where an element of `index` is not in 0..size (`negative`: -size..size)."""
     key = (index, size, negative)
-    if e.checks is None or key in e.checks or e.is_empty(e.spec(index)):
+    if e.checks is None or key in e.checks or e.is_empty(e.spec(index)) or _is_internal(e.node):
         return
     extent = e.index(size)
 
@@ -51,6 +53,14 @@ def check_range(e: Emitter, index: ir.Value, size: Dim, *, negative: bool = Fals
     low = f"-{size}" if negative else "0"
     message = f"index out of range: {e.node.target} at {where(e.node)} takes {low} to {size} - 1"
     e.checks[key] = Check([total], (message,))
+
+
+def _is_internal(node: fx.Node) -> bool:
+    """Whether the indices are a decomposition's own, of an op that takes none: they are right."""
+    called = node.meta.get("original_aten")
+    if not isinstance(called, OpOverload):
+        return False
+    return not any(a.name in ("index", "indices", "target") for a in called._schema.arguments)
 
 
 def last_of(e: Emitter, size: Dim) -> ir.Value:
