@@ -29,6 +29,7 @@ def test_factorizations(shape):
 
 def test_rectangular_and_singular():
     check(lambda x: (*L.lu_factor_ex(x), *L.lu(x)), (4, 6), tolerance=CLOSE)
+    check(lambda lu, p: torch.lu_unpack(lu, p), *L.lu_factor(torch.randn(2, 4, 4)), tolerance=CLOSE)
     check(lambda x: (*L.lu_factor_ex(x), *L.lu(x)), (6, 4), tolerance=CLOSE)
     singular = torch.tensor([[0.0, 1.0], [0.0, 2.0]])
     check(lambda x: (L.det(x), L.lu_factor_ex(x).info), singular)
