@@ -28,8 +28,8 @@ What becomes of each Aten overload that a captured graph may hold. `make coverag
 - **decomposed**: taken apart into others while the graph is captured (`frontend/buddy/decompose.py`).
 - **fallback**: runs eagerly between compiled parts, warned about and counted; an error with `fallback=False`.
 
-The dtypes are those in which an op of PyTorch's OpInfo database that is lowered to the overload \
-gave eager's answer without fallback. The test is the file in `tests/frontend/` that compares it with eager.
+The dtypes are those in which an op of PyTorch's OpInfo database that is compiled by way of the \
+overload gave eager's answer without fallback. The test is the file in `tests/frontend/` that compares it with eager.
 """
 
 
@@ -75,7 +75,7 @@ def dtypes_by_overload(results: dict[str, dict[str, Any]]) -> dict[str, set[str]
         for record in ops.values():
             if record["modes"].get("native", {}).get("status") == "pass":
                 dtype = short_name(getattr(torch, record["dtype"]))
-                for op in record.get("lowered", ()):
+                for op in record.get("compiled", ()):
                     passed[op].add("bool" if dtype == "i1" else dtype)
     return passed
 

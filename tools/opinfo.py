@@ -59,8 +59,11 @@ class Worker:
         lost = {"status": "crash", "samples": {"crash": 1}, "detail": problem}
         return {"dtype": request.dtype, "modes": {mode: lost for mode in request.modes}}
 
-    def stop(self) -> None:
+    def stop(self, seconds: float = 0) -> None:
+        """Let the process end by itself for some seconds, which an idle one does at once."""
         if self.process is not None:
+            self.pipe.close()
+            self.process.join(seconds)
             self.process.kill()
             self.process.join()
             self.process = None
@@ -106,7 +109,7 @@ def run(names: list[str], arguments: argparse.Namespace, results: Results) -> No
                 results.add(name, record)
                 shown = {m: o["status"] for m, o in record["modes"].items()}
                 print(f"[{len(names) - len(queue)}/{len(names)}] {name}: {shown}", file=sys.stderr)
-        worker.stop()
+        worker.stop(seconds=30)
 
     threads = [threading.Thread(target=work) for _ in range(arguments.jobs)]
     for thread in threads:
@@ -152,8 +155,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--mode", choices=[*MODES, "both"], default="both")
     parser.add_argument("--backward", action="store_true", help="compare gradients as well")
     parser.add_argument("--samples", type=int, default=3, help="samples of each op")
-    parser.add_argument("--seconds", type=float, default=120, help="limit of one op")
-    parser.add_argument("--jobs", type=int, default=1, help="worker processes")
+    parser.add_argument("--seconds", type=float, default=600, help="limit of one op")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="worker processes")
     parser.add_argument("--threads", type=int, default=1, help="threads of eager torch")
     parser.add_argument("--out", type=Path, help="results (default: build/opinfo[-DTYPE].json)")
     parser.add_argument("--resume", action="store_true", help="only ops without a result")

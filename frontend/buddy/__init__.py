@@ -17,6 +17,7 @@ from .errors import (
     LoweringFailed,
     ModelError,
     OptionError,
+    OutOfRangeError,
     UnsupportedOpError,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "LoweringFailed",
     "ModelError",
     "OptionError",
+    "OutOfRangeError",
     "UnsupportedOpError",
     "compile_package",
     "reset",

@@ -139,7 +139,9 @@ def compile_whole(
     ]
     module = new_module()
     with counters.stage("import"):
-        imported = import_graph(graph_module, module, ENTRY, arguments, dialect=options.dialect)
+        imported = import_graph(
+            graph_module, module, ENTRY, arguments, dialect=options.dialect, checks=True
+        )
     counters.count("nodes_lowered", imported.nodes_lowered)
     values = [n.meta.get("val") for n in placeholders]
     strides = [_strides(o) for o in graph_module.graph.output_node().args[0]]

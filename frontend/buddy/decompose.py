@@ -64,6 +64,7 @@ DECOMPOSED = (
     aten.triu_indices.default,
     aten.unbind_copy.int,
     aten.unfold_backward.default,
+    aten.upsample_bicubic2d.default,
     aten.view_copy.default,
 )
 

@@ -49,6 +49,10 @@ class LoweringFailed(BuddyError):
     """A lowering is wrong: it raised, or its result has another type than the graph says."""
 
 
+class OutOfRangeError(BuddyError, IndexError):
+    """A computed index lies outside of the tensor that it reads or writes: which op, and where."""
+
+
 class OptionError(BuddyError):
     """An option that does not exist, or a value it cannot take."""
 

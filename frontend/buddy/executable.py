@@ -18,6 +18,7 @@ import sympy
 import torch
 
 from .counters import stage
+from .errors import OutOfRangeError
 from .signature import Argument, ImportedFunction
 from .types import Dim
 
@@ -115,6 +116,7 @@ class Launcher:
         self.finish = _finisher(imported.outputs, self.sizes, output_strides)
         self.output_shapes = self.sizes.compile([r.shape for r in imported.results])
         self.output_dtypes = [r.dtype for r in imported.results]
+        self.messages = imported.messages
         self.workspaces: list[torch.Tensor] = []
         self._plan_arguments()
 
@@ -148,6 +150,8 @@ class Launcher:
         for original, copy in copies or ():
             if original is not None:
                 original.copy_(copy)
+        if self.messages and (failed := outputs.pop().item()):
+            raise OutOfRangeError(self.messages[failed - 1])
         return self.finish(args, outputs)
 
     def _bind(self, args: Sequence[Any]) -> BoundCall:

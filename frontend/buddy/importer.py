@@ -19,6 +19,7 @@ from .constants import dense_constant
 from .errors import LoweringFailed, UnsupportedOp, UnsupportedOpError
 from .locations import location_of, where
 from .lowering import find
+from .lowering.bounds import Check, first_failure
 from .lowering.emitter import Emitter
 from .lowering.functionalized import AUTO_FUNCTIONALIZED, lower_functionalized
 from .lowering.registry import Unsupported
@@ -49,22 +50,24 @@ def import_graph(
     *,
     dialect: str = "linalg",
     bind: Mapping[sympy.Symbol, int] | None = None,
+    checks: bool = False,
 ) -> ImportedFunction:
     """Append the graph as public function `name` to `module`.
 
     Takes an AOT-level graph of core Aten ops with `meta["val"]` and one `Argument` per
     placeholder; `bind` fixes symbols to numbers, whose placeholders disappear. A submodule that
-    is called becomes the private function `name.submodule`. Raises UnsupportedOpError naming
-    every op that has no lowering, LoweringFailed for a wrong one.
+    is called becomes the private function `name.submodule`. With `checks` a last result tells
+    whether an index was out of range (see `ImportedFunction.messages`). Raises
+    UnsupportedOpError naming every op that has no lowering, LoweringFailed for a wrong one.
     """
     with module.context, ir.Location.unknown():
-        return _GraphImporter(graph_module, name, arguments, dialect, bind).run(module)
+        return _GraphImporter(graph_module, name, arguments, dialect, bind, checks).run(module)
 
 
 class _GraphImporter:
     """The state of importing one graph."""
 
-    def __init__(self, graph_module, name, arguments, dialect, bind, visibility=None):
+    def __init__(self, graph_module, name, arguments, dialect, bind, checks, visibility=None):
         self.graph_module = graph_module
         self.name = name
         self.dialect = dialect
@@ -72,7 +75,8 @@ class _GraphImporter:
         self.visibility = visibility
         self.callees: dict[str, ImportedFunction] = {}
         self.symbols = Symbols(bind)
-        self.emitter = Emitter(self.symbols)
+        self.checks = checks
+        self.emitter = Emitter(self.symbols, checks)
         self.values: dict[fx.Node, Any] = {}
         self.unsupported: list[UnsupportedOp] = []
         self.updates: dict[fx.Node, ir.Value] = {}
@@ -224,8 +228,10 @@ class _GraphImporter:
         values = [self.values[operand] for name, operand in pairs if name.name in passed]
         operands = [v if isinstance(v, ir.Value) else self.symbols.value(v) for v in values]
         call = func.CallOp([spec.mlir_type() for spec in callee.results], callee.name, operands)
-        results = map(self.emitter.track, call.results, callee.results)
-        returned = {"result": tuple(results), "argument": tuple(map(self.values.get, node.args))}
+        results = tuple(map(self.emitter.track, call.results, callee.results))
+        if callee.messages:
+            self.emitter.checks[node] = Check(results[-1:], callee.messages)
+        returned = {"result": results, "argument": tuple(map(self.values.get, node.args))}
         self.values[node] = tuple(
             returned[o.kind][o.index] if o.kind in returned else o.size for o in callee.outputs
         )
@@ -233,9 +239,8 @@ class _GraphImporter:
     def _callee(self, graph_module, name, placeholders, module: ir.Module) -> ImportedFunction:
         arguments = [Argument(placeholder.name, "input") for placeholder in placeholders]
         name = f"{self.name}.{name}"
-        importer = _GraphImporter(
-            graph_module, name, arguments, self.dialect, self.bind, visibility="private"
-        )
+        given = arguments, self.dialect, self.bind, self.checks
+        importer = _GraphImporter(graph_module, name, *given, visibility="private")
         imported = importer.run(module)
         if importer.updates or imported.constants:
             raise LoweringFailed(f"the submodule {name} changes or owns tensors")
@@ -265,7 +270,7 @@ class _GraphImporter:
             self.nodes_lowered += 1
 
     def _call_lowering(self, node: fx.Node, wanted: Any) -> Any:
-        self.emitter.out = wanted
+        self.emitter.node, self.emitter.out = node, wanted
         reads = (u for u in node.users if u.target is operator.getitem and u.users)
         self.emitter.read = {user.args[1] for user in reads}
         for operand in node.all_input_nodes:
@@ -336,6 +341,8 @@ class _GraphImporter:
         results: list[ir.Value] = []
         node = next(n for n in self.graph_module.graph.nodes if n.op == "output")
         outputs = [self._output(n, results) for n in node.args[0]]
+        failure = first_failure(self.emitter)
+        results += failure.values
         specs = [self.emitter.spec(v) for v in results]
         attributes = [ir.DictAttr.get({}) for _ in results]
         for target, value in self.updates.items():
@@ -350,9 +357,8 @@ class _GraphImporter:
         function.attributes["arg_attrs"] = ir.ArrayAttr.get(self._argument_attributes(signature))
         if attributes:
             function.attributes["res_attrs"] = ir.ArrayAttr.get(attributes)
-        return ImportedFunction(
-            self.name, signature.arguments, self.constants, specs, outputs, self.nodes_lowered
-        )
+        made = signature.arguments, self.constants, specs, outputs, self.nodes_lowered
+        return ImportedFunction(self.name, *made, failure.messages)
 
     def _output(self, node: Any, results: list[ir.Value]) -> Output:
         """Where one output comes from; equal values are returned once."""

@@ -46,6 +46,7 @@ class ImportedFunction:
     results: list[TensorSpec]  # caller-allocated outputs, in order
     outputs: list[Output]  # one per output of the graph
     nodes_lowered: int = 0
+    messages: tuple[str, ...] = ()  # if any, the last result is 0, or says which of them is true
 
 
 @dataclass

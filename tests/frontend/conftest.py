@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Fixtures of the frontend's tests, and the record of which lowerings they exercised."""
+"""Fixtures of the frontend's tests, and the record of which overloads they exercised."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import buddy
 import pytest
 import torch
 from buddy import lowering
+from buddy.decompositions import OWN, TRAINING
+from buddy.recording import recording
 
-EXERCISED: dict = {}  # (dialect, overload) -> the test files that compile it
+EXERCISED: dict = {}  # (dialect or "decomposed", overload) -> the test files that compile it
 CURRENT = [""]  # the file of the running test
 
 if "buddy" not in torch._dynamo.list_backends(exclude_tags=None):
@@ -40,36 +42,35 @@ def fresh_dynamo(request):
 
 @pytest.fixture(autouse=True, scope="session")
 def recorder():
-    """Note every overload that is lowered while the tests run."""
-    from buddy import importer
-    from buddy.lowering import functionalized, registry
+    """Note every overload that is lowered or decomposed while the tests run."""
 
-    def noting(op, dialect="linalg"):
-        key = (dialect if op in lowering.LOWERINGS[dialect] else "linalg", op)
-        EXERCISED.setdefault(key, set()).add(CURRENT[0])
-        return registry.find(op, dialect)
+    def note(how, op):
+        EXERCISED.setdefault((how, op), set()).add(CURRENT[0])
 
-    importer.find = functionalized.find = noting
-    yield
-    importer.find = functionalized.find = registry.find
+    with recording(note):
+        yield
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """A lowering without a numeric test fails the session, where the whole directory ran."""
+    """What no numeric test compiles fails the session, where the whole directory ran."""
     whole = {str(item.path) for item in session.items}
     here = {str(p) for p in session.config.rootpath.glob("tests/frontend/test_*.py")}
     if exitstatus != 0 or not here <= whole or session.config.getoption("keyword"):
         return
     _write_exercised(session.config.rootpath / "build" / "exercised.json")
     known = {(d, op) for d, table in lowering.LOWERINGS.items() for op in table}
-    missing = sorted(f"{d}: {op}" for d, op in known - EXERCISED.keys())
+    known |= {("decomposed", op) for op in OWN | TRAINING}
+    missing = sorted(f"{how}: {op}" for how, op in known - EXERCISED.keys())
     if missing:
-        print("\nno numeric test exercised these lowerings:", *missing, sep="\n  ")
+        print("\nno numeric test exercised these:", *missing, sep="\n  ")
         session.exitstatus = 1
 
 
 def _write_exercised(path):
     """For tools/coverage.py: the test files of each overload."""
     if path.parent.is_dir():
-        by_op = {str(op): sorted(files) for (d, op), files in EXERCISED.items() if d == "linalg"}
-        path.write_text(json.dumps(by_op, indent=1))
+        by_op: dict[str, set] = {}
+        for (how, op), files in EXERCISED.items():
+            if how in ("linalg", "decomposed"):
+                by_op.setdefault(str(op), set()).update(files)
+        path.write_text(json.dumps({op: sorted(by_op[op]) for op in sorted(by_op)}, indent=1))

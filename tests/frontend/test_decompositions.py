@@ -29,6 +29,7 @@ def test_factorizations(shape):
 
 def test_rectangular_and_singular():
     check(lambda x: (*L.lu_factor_ex(x), *L.lu(x)), (4, 6), tolerance=CLOSE)
+    check(lambda lu, p: torch.lu_unpack(lu, p), *L.lu_factor(torch.randn(2, 4, 4)), tolerance=CLOSE)
     check(lambda x: (*L.lu_factor_ex(x), *L.lu(x)), (6, 4), tolerance=CLOSE)
     singular = torch.tensor([[0.0, 1.0], [0.0, 2.0]])
     check(lambda x: (L.det(x), L.lu_factor_ex(x).info), singular)
@@ -76,6 +77,8 @@ def test_distances(p):
 def test_products():
     check(lambda x, a, b: (torch.addbmm(x, a, b), torch.addbmm(x, a, b, beta=0, alpha=2)),
           (3, 5), (2, 3, 4), (2, 4, 5))  # fmt: skip
+    check(lambda x, a, b: torch.addbmm(x, a, b, beta=0.6, alpha=2.5),
+          (3, 5), (2, 3, 4), (2, 4, 5), dtype=torch.int64)  # fmt: skip
     check(lambda a, b, w: torch.nn.functional.bilinear(a, b, w), (2, 3), (2, 4), (5, 3, 4))
 
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from checking import assert_same, compiled, outputs_of
 
+aten = torch.ops.aten
 CLOSE = (1e-4, 1e-4)
 
 
@@ -45,6 +46,25 @@ def test_convolutions_of_other_ranks():
     check_gradients(lambda x, w: F.conv1d(x, w, stride=2), (2, 3, 10), (4, 3, 3))
     check_gradients(lambda x, w: F.conv3d(x, w), (1, 2, 4, 5, 4), (3, 2, 2, 2, 2))
     check_gradients(lambda x, w: F.conv_transpose2d(x, w, None, 2, 1), (2, 3, 5, 4), (3, 4, 3, 3))
+    check_gradients(lambda x, w: F.conv_transpose2d(x, w, None, (3, 2), 1, (1, 1)),
+                    (2, 3, 3, 4), (3, 2, 2, 3))  # fmt: skip
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.5, 1.5, float("inf")])
+def test_distances(p):
+    def distances(x, y):
+        return torch.cdist(x, y, p, "donot_use_mm_for_euclid_dist"), F.pdist(x[0], p)
+
+    check_gradients(distances, (2, 5, 3), (2, 4, 3))
+
+
+def test_determinants():
+    """The gradient reads the factors, of the matrix or of its transpose by its layout."""
+
+    def determinants(x):
+        return torch.det(x), torch.logdet(x @ x.mT), *torch.slogdet(x.mT)
+
+    check_gradients(determinants, (2, 4, 4), tolerance=(1e-3, 1e-3))
 
 
 def test_pooling():
@@ -86,6 +106,24 @@ def test_padding():
         return tuple(F.pad(x, (1, 2, 2, 1), mode) for mode in ("replicate", "reflect", "circular"))
 
     check_gradients(pad, (2, 3, 4, 5))
+    check_gradients(lambda x, y: (F.pad(x, (2, 1), "replicate"), F.pad(y, (1, 0, 0, 2, 1, 1), "replicate")),
+                    (2, 3, 5), (1, 2, 3, 4, 3))  # fmt: skip
+
+
+def test_gradients_of_resampling_by_name():
+    """Autograd of a compiled `interpolate` goes by its parts; a program may call these itself."""
+
+    def backward(x, y, z):
+        return (aten.upsample_nearest1d_backward(x, [7], [2, 3, 5]),
+                aten.upsample_linear1d_backward(x, [7], [2, 3, 5], False),
+                aten.upsample_nearest2d_backward(y, [7, 4], [2, 3, 5, 6]),
+                aten.upsample_bilinear2d_backward(y, [7, 4], [2, 3, 5, 6], True),
+                aten.upsample_bicubic2d_backward(y, [7, 4], [2, 3, 5, 6], False),
+                aten.upsample_nearest3d_backward(z, [7, 4, 3], [1, 2, 5, 6, 2]),
+                aten.upsample_trilinear3d_backward(z, [7, 4, 3], [1, 2, 5, 6, 2], False))  # fmt: skip
+
+    args = torch.randn(2, 3, 7), torch.randn(2, 3, 7, 4), torch.randn(1, 2, 7, 4, 3)
+    assert_same(compiled(backward)(*args), backward(*args))
 
 
 @pytest.mark.parametrize("causal", [False, True])

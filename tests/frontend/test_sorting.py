@@ -47,11 +47,15 @@ def test_selections():
     check(lambda x: (*x.median(0), *x.kthvalue(1)), ())
 
 
-def test_ties_of_integers_are_eagers_own():
-    with pytest.raises(UnsupportedOpError, match="eager's order is its own"):
-        compiled(lambda x: x.argsort())(TIES)
-    with pytest.raises(UnsupportedOpError, match="choice among them"):
-        compiled(lambda x: x.topk(2))(TIES)
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bfloat16, torch.float16])
+def test_positions_among_ties_are_eagers_own(dtype):
+    x = TIES.to(dtype)
+    for select in (lambda x: x.argsort(), lambda x: x.topk(2), lambda x: x.median(1)):
+        with pytest.raises(UnsupportedOpError, match="choice is its own"):
+            compiled(select)(x)
+    check(
+        lambda x: (x.topk(2).values, x.median(1).values, x.sort().values, x.kthvalue(2).values), x
+    )
 
 
 def test_searches():

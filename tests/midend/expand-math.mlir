@@ -51,3 +51,30 @@ func.func @scaled(%x: vector<16xf32>) -> vector<16xf32> {
   %a = math.exp %x : vector<16xf32>
   return %a : vector<16xf32>
 }
+
+// -----
+
+// LLVM would take exp(x) - 1 literally; x / log(exp(x)) puts the lost digits right.
+// CHECK-LABEL: func @small_digits
+// CHECK-NOT:   math.expm1
+// CHECK:       %[[U:.*]] = math.exp %[[X:.*]] : f64
+// CHECK:       %[[LOG:.*]] = math.log %[[U]] : f64
+// CHECK:       arith.divf %[[X]], %[[LOG]] : f64
+// CHECK-NOT:   math.log1p
+// CHECK:       math.log %{{.*}} : vector<8xf64>
+func.func @small_digits(%x: f64, %y: vector<8xf64>) -> (f64, vector<8xf64>) {
+  %a = math.expm1 %x : f64
+  %b = math.log1p %y : vector<8xf64>
+  return %a, %b : f64, vector<8xf64>
+}
+
+// -----
+
+// The polynomial of log sees no subnormal number: they are scaled by 2^23 = 8388608.
+// CHECK-LABEL: func @subnormal
+// CHECK:       %[[SCALE:.*]] = arith.constant dense<0x4B000000> : vector<16xf32>
+// CHECK:       arith.mulf %{{.*}}, %[[SCALE]] : vector<16xf32>
+func.func @subnormal(%x: vector<16xf32>) -> vector<16xf32> {
+  %a = math.log %x : vector<16xf32>
+  return %a : vector<16xf32>
+}

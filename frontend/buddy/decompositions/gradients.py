@@ -37,6 +37,7 @@ def convolution_backward(
         grad_x = aten.convolution(
             grad_output, weight, None, stride, padding, dilation, not transposed, extra, groups
         )
+        grad_x = _cropped(grad_x, x.shape)  # output padding may leave room for one more window
     if output_mask[1]:
         # A transposed convolution is the other one with input and output exchanged.
         source, result = (grad_output, x) if transposed else (x, grad_output)
@@ -44,6 +45,13 @@ def convolution_backward(
     if output_mask[2]:
         grad_bias = grad_output.sum([0, *range(2, 2 + spatial)])
     return grad_x, grad_weight, grad_bias
+
+
+def _cropped(x, shape):
+    """The first elements of x along each spatial dimension."""
+    for dim, size in enumerate(shape[2:], 2):
+        x = x.narrow(dim, 0, size)
+    return x
 
 
 def _per_dim(values, spatial: int) -> list[int]:
@@ -69,8 +77,7 @@ def _weight_gradient(x, grad, weight, stride, padding, dilation, groups: int):
     kernel = grad.transpose(0, 1)
     zeros = [0] * len(spatial)
     made = aten.convolution(x, kernel, None, dilation, padding, stride, False, zeros, groups)
-    for dim, size in enumerate(weight.shape[2:], 2):
-        made = made.narrow(dim, 0, size)
+    made = _cropped(made, (channels, filters, *weight.shape[2:]))
     assert made.shape[:2] == (channels, filters)
     return made.transpose(0, 1).contiguous()
 

@@ -194,11 +194,19 @@ def _exchanges(pivots):
     return 1 - 2 * ((pivots != row).sum(-1) % 2)
 
 
+def _lu_for_determinant(matrix):
+    """`_lu` of the matrix, or as in eager of its transpose, which has the same determinant.
+
+    The gradient reads the factors, and knows by the same rule whose they are.
+    """
+    return _lu(matrix.transpose(-2, -1) if matrix.is_contiguous() else matrix)
+
+
 @decomposes(aten._linalg_det.default)
 def determinant(matrix):
     if not _is_small(matrix):
         return NotImplemented
-    factors, pivots, _ = _lu(matrix)
+    factors, pivots, _ = _lu_for_determinant(matrix)
     diagonal = torch.diagonal(factors, dim1=-2, dim2=-1)
     return diagonal.prod(-1) * _exchanges(pivots).to(matrix.dtype), factors, pivots
 
@@ -207,7 +215,7 @@ def determinant(matrix):
 def log_determinant(matrix):
     if not _is_small(matrix):
         return NotImplemented
-    factors, pivots, _ = _lu(matrix)
+    factors, pivots, _ = _lu_for_determinant(matrix)
     diagonal = torch.diagonal(factors, dim1=-2, dim2=-1)
     sign = diagonal.sign().prod(-1) * _exchanges(pivots).to(matrix.dtype)
     return sign, diagonal.abs().log().sum(-1), factors, pivots

@@ -8,6 +8,7 @@ from . import (  # noqa: F401
     bessel,
     conv,
     elementwise,
+    embedding_bag,
     factory,
     indexing,
     matmul,

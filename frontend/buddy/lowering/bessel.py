@@ -43,7 +43,7 @@ def _bessel_i(order: int, scaled: bool):
         near = arith.mulf(series, decay) if scaled else series
         far = tail if scaled else arith.mulf(tail, math.exp(size))
         value = s.select(_compare("le", size, 20), near, far)
-        return math.copysign(value, x) if order else value
+        return s.select(_compare("lt", x, 0), arith.negf(value), value) if order else value
 
     return function
 

@@ -9,10 +9,10 @@ import math as pymath
 import torch
 from mlir.dialects import arith, math
 
-from ..types import is_float
+from ..types import compute_dtype, is_float
 from . import scalar as s
 from .emitter import Emitter
-from .registry import Unsupported, lowers
+from .registry import lowers
 
 aten = torch.ops.aten
 
@@ -54,7 +54,7 @@ UNARY = {
     aten.logical_not.default: s.logical_not,
     aten.neg.default: s.neg,
     aten.reciprocal.default: lambda x: arith.divf(s.like(1, x), x),
-    aten.relu.default: lambda x: s.maximum(x, s.like(0, x)),
+    aten.relu.default: lambda x: s.at_least(x, s.like(0, x)),
     aten.round.default: lambda x: math.roundeven(x) if s.is_float_value(x) else x,
     aten.rsqrt.default: lambda x: arith.divf(s.like(1, x), math.sqrt(x)),
     aten.sigmoid.default: _sigmoid,
@@ -88,9 +88,7 @@ def _atan2(y, x):
 
 
 def _pow(x, y):
-    if not s.is_float_value(x):
-        raise Unsupported("a power of integers with a variable or large exponent")
-    return math.powf(x, y)
+    return math.powf(x, y) if s.is_float_value(x) else s.int_pow(x, y)
 
 
 BINARY = {
@@ -98,8 +96,12 @@ BINARY = {
     (aten.bitwise_and.Tensor, aten.bitwise_and.Scalar): arith.andi,
     (aten.bitwise_or.Tensor, aten.bitwise_or.Scalar): arith.ori,
     (aten.bitwise_xor.Tensor, aten.bitwise_xor.Scalar): arith.xori,
-    (aten.bitwise_left_shift.Tensor, aten.__lshift__.Tensor, aten.__lshift__.Scalar): arith.shli,
-    (aten.bitwise_right_shift.Tensor, aten.__rshift__.Tensor, aten.__rshift__.Scalar): arith.shrsi,
+    (aten.bitwise_left_shift.Tensor, aten.__lshift__.Tensor, aten.__lshift__.Scalar): s.shift_left,
+    (
+        aten.bitwise_right_shift.Tensor,
+        aten.__rshift__.Tensor,
+        aten.__rshift__.Scalar,
+    ): s.shift_right,
     (aten.div.Tensor, aten.div.Scalar): arith.divf,
     (aten.fmod.Tensor, aten.fmod.Scalar): s.fmod,
     (aten.maximum.default,): s.maximum,
@@ -155,7 +157,14 @@ def _scaled(x, factor):
 
 @lowers(aten.div.Tensor_mode, aten.div.Scalar_mode)
 def div_mode(e: Emitter, x, y, *, rounding_mode):
-    modes = {None: arith.divf, "trunc": s.trunc_div, "floor": s.floor_div}
+    def truncated(x, y):
+        """Of what eager stores: a quotient just below a whole number may round up to it."""
+        if not s.is_float_value(x):
+            return s.int_div(x, y)
+        dtype, computed = e.out.dtype, compute_dtype(e.out.dtype)
+        return s.truncate(s.cast(s.cast(arith.divf(x, y), computed, dtype), dtype, computed))
+
+    modes = {None: arith.divf, "trunc": truncated, "floor": s.floor_div}
     return e.pointwise(modes[rounding_mode], x, y)
 
 
@@ -171,23 +180,9 @@ def pow_scalar(e: Emitter, x, exponent):
         -1: lambda v: arith.divf(s.like(1, v), v),
         -0.5: lambda v: arith.divf(s.like(1, v), math.sqrt(v)),
     }
-    if not is_float(e.out.dtype):
-        return e.pointwise(lambda v: _whole_power(v, exponent), x)
-    if exponent in short:
+    if exponent in short and (is_float(e.out.dtype) or exponent in (0, 1, 2, 3)):
         return e.pointwise(short[exponent], x)
     return e.pointwise(_pow, x, exponent)
-
-
-def _whole_power(x, exponent: int):
-    """x ** exponent of integers by repeated squaring, unrolled."""
-    if not 0 <= exponent <= 64:
-        raise Unsupported(f"an integer to the power {exponent}")
-    result, square = s.like(1, x), x
-    while exponent:
-        if exponent & 1:
-            result = s.mul(result, square)
-        square, exponent = s.mul(square, square), exponent >> 1
-    return result
 
 
 @lowers(aten.pow.Scalar)
@@ -236,16 +231,19 @@ def hardtanh(e: Emitter, x, low=-1, high=1):
 
 
 def _clamp(e: Emitter, x, low, high):
-    """min(max(x, low), high): a NaN in x stays, as maximumf and minimumf promise."""
-    bounds = [(s.maximum, low), (s.minimum, high)]
-    given = [(fn, bound) for fn, bound in bounds if bound is not None]
+    """min(max(x, low), high): a NaN in x stays, and so does a zero's sign."""
+    given = [(number, tensor_fn, scalar_fn)
+             for number, tensor_fn, scalar_fn in ((low, s.maximum, s.at_least),
+                                                  (high, s.minimum, s.at_most))
+             if number is not None]  # fmt: skip
 
     def body(v, *limits):
-        for (fn, _), limit in zip(given, limits):
-            v = fn(v, limit)
+        for (number, of_tensor, of_scalar), limit in zip(given, limits):
+            plain = isinstance(number, (int, float)) and number == number
+            v = (of_scalar if plain else of_tensor)(v, limit)
         return v
 
-    return e.pointwise(body, x, *(bound for _, bound in given))
+    return e.pointwise(body, x, *(number for number, _, _ in given))
 
 
 @lowers(aten.gelu.default)

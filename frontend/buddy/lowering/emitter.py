@@ -31,10 +31,13 @@ class Emitter:
 
     `out` is a `TensorSpec`, or a tuple of them for an op with several results; of those, `read`
     has the numbers of the ones that the graph reads. A lowering may give None for the others.
+    `node` is the call itself; `checks`, where they are wanted, is what `bounds` adds to.
     """
 
-    def __init__(self, symbols: Symbols):
+    def __init__(self, symbols: Symbols, checks: bool = False):
         self.symbols = symbols
+        self.node: Any = None
+        self.checks: dict[Any, Any] | None = {} if checks else None
         self.out: Any = None
         self.read: set[int] = set()
         self._specs: dict[ir.Value, TensorSpec] = {}

@@ -12,6 +12,7 @@ from mlir.dialects import arith, tensor
 
 from ..types import Dim, TensorSpec, product
 from . import scalar as s
+from .bounds import check_range, clamped, last_of
 from .emitter import Emitter
 from .registry import Unsupported, lowers
 
@@ -27,6 +28,8 @@ def gather_elements(e: Emitter, x, at: Callable, indices=(), out: TensorSpec | N
     out = out or e.out
     if e.is_empty(out):
         return e.empty(out)
+    if e.is_empty(e.spec(x)):
+        return e.full(out, 0)  # every index is out of range
 
     def body(*elements):
         loops = [s.loop_index(i) for i in range(out.rank)]
@@ -35,7 +38,7 @@ def gather_elements(e: Emitter, x, at: Callable, indices=(), out: TensorSpec | N
     return e.map(body, list(indices), out)
 
 
-def wrapped(e: Emitter, element, size: ir.Value) -> ir.Value:
+def wrapped(element, size: ir.Value) -> ir.Value:
     """An element of an index tensor as an index value; negative ones count from the end."""
     index = arith.index_cast(ir.IndexType.get(), element)
     zero = arith.constant(ir.IndexType.get(), 0)
@@ -43,16 +46,19 @@ def wrapped(e: Emitter, element, size: ir.Value) -> ir.Value:
     return arith.select(negative, arith.addi(index, size), index)
 
 
-def as_index(element) -> ir.Value:
-    """An element of an index tensor that is never negative."""
-    return arith.index_cast(ir.IndexType.get(), element)
+def as_index(element, last: ir.Value) -> ir.Value:
+    """An element of an index tensor that is never negative, to read at."""
+    return clamped(arith.index_cast(ir.IndexType.get(), element), last)
 
 
 @lowers(aten.embedding.default)
 def embedding(e: Emitter, weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
     """weight [V, D] at indices [...]; the last three arguments only matter to gradients."""
+    rows = e.shape(weight)[0]
+    check_range(e, indices, rows)
+    last = last_of(e, rows)
     ids = e.reshape(indices, (*e.shape(indices), 1))
-    return gather_elements(e, weight, lambda loops, i: [as_index(i), loops[-1]], [ids])
+    return gather_elements(e, weight, lambda loops, i: [as_index(i, last), loops[-1]], [ids])
 
 
 @lowers(aten.index_select.default)
@@ -60,12 +66,15 @@ def index_select(e: Emitter, x, dim, index):
     if e.rank(x) == 0:
         return x
     dim %= e.rank(x)
+    size = e.shape(x)[dim]
+    check_range(e, index, size)
+    last = last_of(e, size)
     shape = [1] * e.rank(x)
     shape[dim] = e.out.shape[dim]
     ids = e.reshape(index, shape)
 
     def at(loops, i):
-        return [as_index(i) if d == dim else v for d, v in enumerate(loops)]
+        return [as_index(i, last) if d == dim else v for d, v in enumerate(loops)]
 
     return gather_elements(e, x, at, [ids])
 
@@ -75,9 +84,12 @@ def gather(e: Emitter, x, dim, index, *, sparse_grad=False):
     if e.rank(x) == 0:
         return x
     dim %= e.rank(x)
+    size = e.shape(x)[dim]
+    check_range(e, index, size)
+    last = last_of(e, size)
 
     def at(loops, i):
-        return [as_index(i) if d == dim else v for d, v in enumerate(loops)]
+        return [as_index(i, last) if d == dim else v for d, v in enumerate(loops)]
 
     return gather_elements(e, x, at, [index])
 
@@ -114,12 +126,22 @@ def _broadcast(shapes) -> tuple[Dim, ...]:
     return tuple(next((d for d in column if d != 1), 1) for column in columns)
 
 
-@lowers(aten.index.Tensor, aten._unsafe_index.Tensor)
+@lowers(aten.index.Tensor)
 def index_tensor(e: Emitter, x, indices):
+    for size, index in zip(e.shape(x), indices):
+        if index is not None and e.dtype(index) != torch.bool:
+            check_range(e, index, size, negative=True)
+    return unsafe_index(e, x, indices)
+
+
+@lowers(aten._unsafe_index.Tensor)
+def unsafe_index(e: Emitter, x, indices):
+    """The same where the program's own arithmetic keeps the indices in range."""
     if any(i is not None and e.dtype(i) == torch.bool for i in indices):
         raise Unsupported("a boolean index: the result's size depends on its values")
     block = IndexBlock(e, x, indices)
-    sizes = {d: e.index(e.shape(x)[d]) for d in block.used}
+    extents = {d: e.index(e.shape(x)[d]) for d in block.used}
+    last = {d: last_of(e, e.shape(x)[d]) for d in block.used}
     tail = [1] * (e.out.rank - block.end)
     ids = [e.reshape(i, (*e.shape(i), *tail)) for i in block.tensors]
 
@@ -127,7 +149,8 @@ def index_tensor(e: Emitter, x, indices):
         rest = iter([*loops[: block.start], *loops[block.end :]])
         chosen = dict(zip(block.used, elements))
         return [
-            wrapped(e, chosen[d], sizes[d]) if d in chosen else next(rest) for d in range(e.rank(x))
+            clamped(wrapped(chosen[d], extents[d]), last[d]) if d in chosen else next(rest)
+            for d in range(e.rank(x))
         ]
 
     return gather_elements(e, x, at, ids)
@@ -137,8 +160,9 @@ def index_tensor(e: Emitter, x, indices):
 def take(e: Emitter, x, index):
     """Elements of x, seen flat."""
     total = product(e.shape(x))
-    flat, extent = e.reshape(x, (total,)), e.index(total)
-    return gather_elements(e, flat, lambda loops, i: [wrapped(e, i, extent)], [index])
+    check_range(e, index, total, negative=True)
+    flat, extent, last = e.reshape(x, (total,)), e.index(total), last_of(e, total)
+    return gather_elements(e, flat, lambda loops, i: [clamped(wrapped(i, extent), last)], [index])
 
 
 @lowers(aten.unfold.default)

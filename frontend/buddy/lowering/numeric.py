@@ -41,11 +41,16 @@ def signbit(e: Emitter, x):
 
 
 def _larger(x, y):
-    return arith.maxnumf(x, y) if s.is_float_value(x) else s.maximum(x, y)
+    return _unless_nan("ge", x, y) if s.is_float_value(x) else s.maximum(x, y)
 
 
 def _smaller(x, y):
-    return arith.minnumf(x, y) if s.is_float_value(x) else s.minimum(x, y)
+    return _unless_nan("le", x, y) if s.is_float_value(x) else s.minimum(x, y)
+
+
+def _unless_nan(predicate: str, x, y):
+    """x where the predicate holds, or y is NaN; else y. Of zeros it is the first one, as in C."""
+    return s.select(arith.ori(s.compare(predicate, x, y), s.is_nan(y)), x, y)
 
 
 register_pointwise(_larger, aten.fmax.default)
@@ -165,7 +170,7 @@ def _gcd(a: ir.Value, b: ir.Value) -> ir.Value:
     after = loop.regions[1].blocks.append(kind, kind)
     with ir.InsertionPoint(after):
         x, y = after.arguments
-        scf.YieldOp([y, arith.remsi(x, y)])
+        scf.YieldOp([y, s.int_rem(x, y)])
     return loop.results[0]
 
 
@@ -173,7 +178,7 @@ def _lcm(a: ir.Value, b: ir.Value) -> ir.Value:
     common = _gcd(a, b)
     one = s.like(1, common)
     divisor = s.select(s.compare("eq", common, s.like(0, common)), one, common)
-    return s.absolute(arith.muli(arith.divsi(a, divisor), b))
+    return s.absolute(arith.muli(s.int_div(a, divisor), b))
 
 
 register_pointwise(_gcd, aten.gcd.default)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 from mlir import ir
-from mlir.dialects import arith, linalg, math
+from mlir.dialects import arith, linalg, math, scf
 
 from ..types import element_type, is_float
 
@@ -67,10 +67,46 @@ sub = _dispatch(arith.subf, arith.subi, arith.xori)
 mul = _dispatch(arith.mulf, arith.muli, arith.andi)
 maximum = _dispatch(arith.maximumf, arith.maxsi, arith.ori)
 minimum = _dispatch(arith.minimumf, arith.minsi, arith.andi)
-trunc_div = _dispatch(
-    lambda x, y: truncate(arith.divf(x, y)),
-    arith.divsi,
-)
+
+
+def _by_safe_divisor(op, x: ir.Value, y: ir.Value) -> ir.Value:
+    """`op` of integers that never traps: 0 where y is 0, and x / -1 wraps as -x does."""
+    zero, minus_one = compare("eq", y, like(0, y)), compare("eq", y, like(-1, y))
+    trivial = arith.ori(zero, minus_one)
+    result = op(x, select(trivial, like(1, y), y))
+    # What op makes of x and 1 is x for quotients and 0 for remainders.
+    return select(zero, like(0, x), select(minus_one, neg(result), result))
+
+
+def int_div(x: ir.Value, y: ir.Value) -> ir.Value:
+    """Integer division rounded towards zero."""
+    return _by_safe_divisor(arith.divsi, x, y)
+
+
+def int_rem(x: ir.Value, y: ir.Value) -> ir.Value:
+    """The rest of `int_div`: it has the sign of x."""
+    return _by_safe_divisor(arith.remsi, x, y)
+
+
+def int_pow(x: ir.Value, exponent: ir.Value) -> ir.Value:
+    """x ** exponent by repeated squaring; 1 / x ** -exponent rounded towards zero if negative."""
+    kind = x.type
+    loop = scf.WhileOp([kind] * 3, [like(1, x), x, exponent])
+    before = loop.regions[0].blocks.append(*[kind] * 3)
+    with ir.InsertionPoint(before):
+        rest = before.arguments[2]
+        scf.ConditionOp(compare("gt", rest, like(0, rest)), before.arguments)
+    after = loop.regions[1].blocks.append(*[kind] * 3)
+    with ir.InsertionPoint(after):
+        result, square, rest = after.arguments
+        odd = compare("ne", arith.andi(rest, like(1, rest)), like(0, rest))
+        result = select(odd, mul(result, square), result)
+        scf.YieldOp([result, mul(square, square), arith.shrui(rest, like(1, rest))])
+    odd = compare("ne", arith.andi(exponent, like(1, x)), like(0, x))
+    minus_one = select(odd, like(-1, x), like(1, x))
+    of_unit = select(compare("eq", x, like(-1, x)), minus_one, like(0, x))
+    inverse = select(compare("eq", x, like(1, x)), like(1, x), of_unit)
+    return select(compare("lt", exponent, like(0, x)), inverse, loop.results[0])
 
 
 def truncate(x: ir.Value) -> ir.Value:
@@ -85,6 +121,16 @@ def absolute(x: ir.Value) -> ir.Value:
     if is_bool_value(x):
         return x
     return math.absf(x) if is_float_value(x) else arith.maxsi(x, neg(x))
+
+
+def at_least(x: ir.Value, bound: ir.Value) -> ir.Value:
+    """max(x, bound) that is x where both are zero, or x is NaN; `bound` is not NaN."""
+    return select(compare("lt", x, bound), bound, x) if is_float_value(x) else maximum(x, bound)
+
+
+def at_most(x: ir.Value, bound: ir.Value) -> ir.Value:
+    """min(x, bound) that is x where both are zero, or x is NaN; `bound` is not NaN."""
+    return select(compare("gt", x, bound), bound, x) if is_float_value(x) else minimum(x, bound)
 
 
 _FLOAT_PREDICATES = {
@@ -119,6 +165,11 @@ def compare(predicate: str, x: ir.Value, y: ir.Value) -> ir.Value:
     return arith.cmpi(table[predicate], x, y)
 
 
+def compare_unsigned(predicate: str, x: ir.Value, y: ir.Value) -> ir.Value:
+    """`x <predicate> y` of integers taken as unsigned."""
+    return arith.cmpi(_UNSIGNED_PREDICATES[predicate], x, y)
+
+
 def is_true(x: ir.Value) -> ir.Value:
     """x != 0 as i1; NaN is true."""
     return x if is_bool_value(x) else compare("ne", x, like(0, x))
@@ -146,12 +197,33 @@ def sign(x: ir.Value) -> ir.Value:
 
 def floor_div(x: ir.Value, y: ir.Value) -> ir.Value:
     """Division rounded towards minus infinity."""
-    return math.floor(arith.divf(x, y)) if is_float_value(x) else arith.floordivsi(x, y)
+    if is_float_value(x):
+        return _float_floor_div(x, y)
+    rest = int_rem(x, y)
+    opposite = arith.xori(compare("lt", x, like(0, x)), compare("lt", y, like(0, y)))
+    inexact = arith.andi(compare("ne", rest, like(0, x)), opposite)
+    quotient = int_div(x, y)
+    return select(inexact, sub(quotient, like(1, x)), quotient)
+
+
+def _float_floor_div(x: ir.Value, y: ir.Value) -> ir.Value:
+    """Python's //: from the exact rest, for x / y may round up to the next whole number."""
+    zero, ratio = like(0, x), arith.divf(x, y)
+    rest = arith.remf(x, y)
+    quotient = arith.divf(arith.subf(x, rest), y)
+    opposite = arith.xori(compare("lt", rest, zero), compare("lt", y, zero))
+    below = arith.andi(compare("ne", rest, zero), opposite)
+    quotient = select(below, arith.subf(quotient, like(1, x)), quotient)
+    floor = math.floor(quotient)
+    too_low = compare("gt", arith.subf(quotient, floor), like(0.5, x))
+    whole = select(too_low, arith.addf(floor, like(1, x)), floor)
+    whole = select(compare("eq", quotient, zero), math.copysign(zero, ratio), whole)
+    return select(compare("eq", y, zero), ratio, whole)
 
 
 def remainder(x: ir.Value, y: ir.Value) -> ir.Value:
     """Python's %: the result has the sign of y."""
-    rest = arith.remf(x, y) if is_float_value(x) else arith.remsi(x, y)
+    rest = arith.remf(x, y) if is_float_value(x) else int_rem(x, y)
     zero = like(0, x)
     opposite = arith.xori(compare("lt", rest, zero), compare("lt", y, zero))
     return select(arith.andi(compare("ne", rest, zero), opposite), add(rest, y), rest)
@@ -159,7 +231,22 @@ def remainder(x: ir.Value, y: ir.Value) -> ir.Value:
 
 def fmod(x: ir.Value, y: ir.Value) -> ir.Value:
     """C's %: the result has the sign of x."""
-    return arith.remf(x, y) if is_float_value(x) else arith.remsi(x, y)
+    return arith.remf(x, y) if is_float_value(x) else int_rem(x, y)
+
+
+def shift_left(x: ir.Value, by: ir.Value) -> ir.Value:
+    """x · 2^by; 0 where `by` is negative or not less than the width, as eager has it."""
+    inside = _is_shift(by)
+    return select(inside, arith.shli(x, select(inside, by, like(0, by))), like(0, x))
+
+
+def shift_right(x: ir.Value, by: ir.Value) -> ir.Value:
+    """x ÷ 2^by towards minus infinity: 0 or -1 where `by` is negative or too large."""
+    return arith.shrsi(x, select(_is_shift(by), by, like(x.type.width - 1, by)))
+
+
+def _is_shift(by: ir.Value) -> ir.Value:
+    return compare_unsigned("lt", by, like(by.type.width, by))
 
 
 def cast(
@@ -178,7 +265,7 @@ def cast(
     kind = element_type(target)
     if is_float(source):
         flags = arith.FastMathFlags.contract if implicit else None
-        return _float_to_float(x, kind, flags) if is_float(target) else _float_to_int(x, kind)
+        return _float_to_float(x, kind, flags) if is_float(target) else _float_to_int(x, target)
     unsigned = source in (torch.bool, torch.uint8)
     if is_float(target):
         return arith.uitofp(kind, x) if unsigned else arith.sitofp(kind, x)
@@ -200,7 +287,9 @@ def _float_to_float(x: ir.Value, kind: ir.Type, flags) -> ir.Value:
     return arith.truncf(kind, arith.extf(ir.F32Type.get(), x))
 
 
-def _float_to_int(x: ir.Value, kind: ir.Type) -> ir.Value:
-    """Towards zero; narrow integers go through i64, so that they wrap as in eager torch."""
-    wide = arith.fptosi(ir.IntegerType.get_signless(64), x)
-    return wide if kind.width == 64 else arith.trunci(kind, wide)
+def _float_to_int(x: ir.Value, target: torch.dtype) -> ir.Value:
+    """Towards zero, by way of the wider integer that eager converts through, and then wraps."""
+    kind = element_type(target)
+    between = ir.IntegerType.get_signless(64 if target in (torch.int64, torch.uint8) else 32)
+    wide = arith.fptosi(between, x)
+    return wide if kind == between else arith.trunci(kind, wide)

@@ -16,6 +16,7 @@ from mlir.dialects import arith
 
 from ..types import Dim, TensorSpec, compute_dtype, is_float, product, simplify
 from . import scalar as s
+from .bounds import check_range
 from .emitter import Emitter
 from .indexing import IndexBlock, wrapped
 from .reduction import highest, lowest
@@ -65,7 +66,7 @@ def flat_positions(e: Emitter, indices: Sequence, shape: Sequence[Dim], sizes: S
     def body(*elements):
         given, total = iter(elements), None
         for loop, (index, extent) in enumerate(zip(indices, extents)):
-            here = s.loop_index(loop) if index is None else wrapped(e, next(given), extent)
+            here = s.loop_index(loop) if index is None else wrapped(next(given), extent)
             total = here if total is None else arith.addi(arith.muli(total, extent), here)
         return arith.index_cast(ir.IntegerType.get_signless(64), total)
 
@@ -85,6 +86,7 @@ def scatter_elements(e: Emitter, x, dim: int, index, source, kind: str):
     shape = e.shape(index)
     if e.is_empty(e.spec(index)) or e.is_empty(e.spec(x)):
         return x
+    check_range(e, index, e.shape(x)[dim])
     if e.shape(source) != shape:
         source = e.slice(source, [0] * e.rank(x), shape)
     where = [index if d == dim else None for d in range(e.rank(x))]
@@ -164,9 +166,18 @@ def _reduced(e: Emitter, x, src, spec_of, write, reduce: str, include_self: bool
     return e.pointwise(mean, total, count, keep=(1,))
 
 
-@lowers(aten.index_put.default, aten._unsafe_index_put.default)
+@lowers(aten.index_put.default)
 def index_put(e: Emitter, x, indices, values, accumulate=False):
     """x with values at the positions that `index` would read."""
+    for size, index in zip(e.shape(x), indices):
+        if index is not None and e.dtype(index) != torch.bool:
+            check_range(e, index, size, negative=True)
+    return unsafe_index_put(e, x, indices, values, accumulate)
+
+
+@lowers(aten._unsafe_index_put.default)
+def unsafe_index_put(e: Emitter, x, indices, values, accumulate=False):
+    """The same where the program's own arithmetic keeps the indices in range."""
     if any(i is not None and e.dtype(i) == torch.bool for i in indices):
         return _masked_put(e, x, indices, values, accumulate)
     if e.is_empty(e.spec(x)) or e.is_empty(e.spec(values)):
@@ -207,15 +218,16 @@ def _masked_put(e: Emitter, x, indices, values, accumulate):
     return e.pointwise(body, mask, value, x, keep=(0,))
 
 
-def _along(e: Emitter, x, dim: int, index, source, kind: str):
+def _along(e: Emitter, x, dim: int, index, source, kind: str, negative: bool = False):
     """x with slices of source folded in at index [N] along dim."""
     if e.rank(x) == 0:
         x, dim = e.reshape(x, (1,)), 0
         source = e.reshape(source, (1,))
-        return e.reshape(_along(e, x, dim, index, source, kind), ())
+        return e.reshape(_along(e, x, dim, index, source, kind, negative), ())
     dim %= e.rank(x)
     if e.is_empty(e.spec(x)) or e.is_empty(e.spec(index)):
         return x
+    check_range(e, index, e.shape(x)[dim], negative=negative)
     shape, count = e.shape(x), product(e.shape(index))
     index = e.reshape(index, (count,))
     outer, columns = product(shape[:dim]), product(shape[dim + 1 :])
@@ -270,7 +282,7 @@ def index_copy(e: Emitter, x, dim, index, source):
 def index_fill(e: Emitter, x, dim, index, value):
     spec = TensorSpec(_slices(e, x, dim, index), e.dtype(x))
     source = e.convert(value, spec) if isinstance(value, ir.Value) else e.full(spec, value)
-    return _along(e, x, dim, index, source, "assign")
+    return _along(e, x, dim, index, source, "assign", negative=True)
 
 
 @lowers(aten.index_reduce.default)
@@ -290,6 +302,7 @@ def put(e: Emitter, x, index, source, accumulate=False):
     count, total = product(e.shape(index)), product(e.shape(x))
     if count == 0 or total == 0:
         return x
+    check_range(e, index, total, negative=True)
     result = scatter_rows(
         e,
         e.reshape(x, (total, 1)),
@@ -317,7 +330,7 @@ def masked_scatter(e: Emitter, x, mask, source):
     def body(here, count, old):
         from mlir.dialects import tensor
 
-        before = arith.subi(wrapped(e, count, last), arith.constant(ir.IndexType.get(), 1))
+        before = arith.subi(wrapped(count, last), arith.constant(ir.IndexType.get(), 1))
         zero = arith.constant(ir.IndexType.get(), 0)
         at = arith.minsi(arith.maxsi(before, zero), last)
         return s.select(here, tensor.extract(values, [at]), old)

@@ -12,7 +12,7 @@ import torch
 from mlir import ir
 from mlir.dialects import arith, tensor
 
-from ..types import TensorSpec, compute_dtype, is_float, product
+from ..types import TensorSpec, compute_dtype, product
 from . import scalar as s
 from .emitter import Emitter
 from .registry import Unsupported, lowers
@@ -93,8 +93,7 @@ def sorted_along(e: Emitter, x, dim: int, descending: bool):
 
 @lowers(aten.sort.default)
 def sort(e: Emitter, x, dim=-1, descending=False):
-    if 1 in e.read and e.dtype(x) not in (torch.float32, torch.float64):
-        raise Unsupported("an unstable sort of numbers with many ties: eager's order is its own")
+    _refuse_ties(e, x)
     return sorted_along(e, x, dim, descending)
 
 
@@ -104,9 +103,9 @@ def sort_stable(e: Emitter, x, *, stable, dim=-1, descending=False):
 
 
 def _refuse_ties(e: Emitter, x) -> None:
-    """Which of equal elements eager takes depends on its algorithm; floats seldom have any."""
-    if not is_float(e.dtype(x)):
-        raise Unsupported("equal integers: eager's choice among them is its own")
+    """Which of equal elements eager takes depends on its algorithm; wide floats seldom have any."""
+    if 1 in e.read and e.dtype(x) not in (torch.float32, torch.float64):
+        raise Unsupported("positions among many equal numbers: eager's choice is its own")
 
 
 def _cut(e: Emitter, values, indices, dim: int, start: int):
@@ -213,7 +212,7 @@ def searchsorted(
     e: Emitter, sorted_sequence, x, *, out_int32=False, right=False, side=None, sorter=None
 ):
     """The place of each element in its row: binary search, its steps unrolled."""
-    return _search(e, sorted_sequence, x, right or side == "right", sorter)
+    return search(e, sorted_sequence, x, e.out, right or side == "right", sorter)
 
 
 @lowers(aten.searchsorted.Scalar)
@@ -221,17 +220,20 @@ def searchsorted_scalar(
     e: Emitter, sorted_sequence, x, *, out_int32=False, right=False, side=None, sorter=None
 ):
     value = e.full(TensorSpec((), e.dtype(sorted_sequence)), x)
-    return _search(e, sorted_sequence, value, right or side == "right", sorter)
+    return search(e, sorted_sequence, value, e.out, right or side == "right", sorter)
 
 
 @lowers(aten.bucketize.Tensor)
 def bucketize(e: Emitter, x, boundaries, *, out_int32=False, right=False):
-    return _search(e, boundaries, x, right)
+    return search(e, boundaries, x, e.out, right)
 
 
-def _search(e: Emitter, table, x, right: bool, sorter=None):
-    """`sorter` tells where in the table the element of each place is."""
-    out, length = e.out, e.shape(table)[-1]
+def search(e: Emitter, table, x, out: TensorSpec, right: bool, sorter=None):
+    """How many elements of its row of the table come before each of x (`right`: or equal it).
+
+    `sorter` tells where in the table the element of each place is.
+    """
+    length = e.shape(table)[-1]
     if not isinstance(length, int):
         raise Unsupported("a search in a sequence of dynamic length")
     if length == 0 or e.is_empty(out):

@@ -16,6 +16,8 @@
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
+#include <limits>
+
 using namespace mlir;
 
 namespace buddy {
@@ -53,6 +55,61 @@ void widen(Operation *op) {
   b.setInsertionPointAfter(op);
   auto narrow = arith::TruncFOp::create(b, type, op->getResult(0));
   op->getResult(0).replaceAllUsesExcept(narrow, narrow);
+}
+
+/// A number of `type`, in every lane of a vector.
+Value splatOf(ImplicitLocOpBuilder &b, Type type, double value) {
+  TypedAttr element = b.getFloatAttr(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    element = DenseElementsAttr::get(vector, element);
+  return arith::ConstantOp::create(b, element);
+}
+
+/// The polynomial of a logarithm knows normal numbers only: smaller ones of f32 are scaled by 2^23
+/// before, which takes `log(2^23)` off the result.
+void scaleSubnormals(Operation *op) {
+  if (!isa<math::LogOp, math::Log2Op>(op))
+    return;
+  Type type = op->getResult(0).getType();
+  ImplicitLocOpBuilder b(op->getLoc(), op);
+  Value x = op->getOperand(0);
+  Value tiny = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x,
+                                     splatOf(b, type, std::numeric_limits<float>::min()));
+  Value grown = arith::MulFOp::create(b, x, splatOf(b, type, 8388608.0));
+  op->setOperand(0, arith::SelectOp::create(b, tiny, grown, x));
+  double shift = isa<math::LogOp>(op) ? 23 * 0.69314718055994531 : 23;
+  b.setInsertionPointAfter(op);
+  Value lowered = arith::SubFOp::create(b, op->getResult(0), splatOf(b, type, shift));
+  Value result = arith::SelectOp::create(b, tiny, lowered, op->getResult(0));
+  op->getResult(0).replaceUsesWithIf(result, [&](OpOperand &use) {
+    return use.getOwner() != lowered.getDefiningOp() && use.getOwner() != result.getDefiningOp();
+  });
+}
+
+/// exp(x) - 1 and log(1 + x) where no polynomial stands for them. Taken literally, they lose the
+/// digits of a small x. By Kahan, with u = exp(x) or 1 + x as rounded, log(u) / (u - 1) is right
+/// to the last digits whatever u lost: the result is (u - 1) * x / log(u) or log(u) * x / (u - 1).
+void keepSmallDigits(Operation *op) {
+  bool isExp = isa<math::ExpM1Op>(op);
+  Type type = op->getResult(0).getType();
+  ImplicitLocOpBuilder b(op->getLoc(), op);
+  Value x = op->getOperand(0), one = splatOf(b, type, 1);
+  Value u =
+      isExp ? math::ExpOp::create(b, x).getResult() : arith::AddFOp::create(b, x, one).getResult();
+  Value rest = arith::SubFOp::create(b, u, one), log = math::LogOp::create(b, u);
+  Value ratio = isExp ? arith::DivFOp::create(b, x, log) : arith::DivFOp::create(b, x, rest);
+  Value result = arith::MulFOp::create(b, isExp ? rest : log, ratio);
+  auto choose = [&](double value, Value where, Value instead) {
+    Value equal =
+        arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, where, splatOf(b, type, value));
+    result = arith::SelectOp::create(b, equal, instead, result);
+  };
+  choose(1, u, x);
+  choose(std::numeric_limits<double>::infinity(), u, u);
+  if (isExp)
+    choose(-1, rest, rest);
+  op->getResult(0).replaceAllUsesWith(result);
+  op->erase();
 }
 
 /// x * 2^n for n in [-252, 254], by two steps that each stay within the exponent's range.
@@ -239,8 +296,14 @@ struct ExpandMathPass : impl::ExpandMathPassBase<ExpandMathPass> {
       if (isNarrowVectorFunction(op))
         functions.push_back(op);
     });
-    for (Operation *function : functions)
+    for (Operation *function : functions) {
       widen(function);
+      scaleSubnormals(function);
+    }
+    getOperation()->walk([&](Operation *op) {
+      if (isa<math::ExpM1Op, math::Log1pOp>(op) && !isNarrowVectorFunction(op))
+        keepSmallDigits(op);
+    });
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandExp, ExpandExp2>(&getContext(), hasScalef);
     patterns.add<ExpandErf, ExpandTanh>(&getContext());
