@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Whether a compiled program answers as eager PyTorch does, in all that a caller can see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from programs import Program
+from reference import Observed, Reference
+
+
+class Mismatch(AssertionError):
+    """A compiled program did not answer as eager does."""
+
+
+def check_program(program: Program, compiled: Callable) -> None:
+    """Every call of the program, then the first again; raises Mismatch."""
+    for call in (*range(len(program.calls)), 0):
+        inputs = program.arguments(call)
+        outputs = compiled(*inputs)
+        check_call(Reference(program, call), Observed(list(outputs), inputs))
+
+
+def check_call(reference: Reference, actual: Observed) -> None:
+    """Types, strides, aliases and values of one call; raises Mismatch saying where."""
+    expected = reference.observed
+    if len(actual.outputs) != len(expected.outputs):
+        raise Mismatch(f"{len(actual.outputs)} outputs where eager has {len(expected.outputs)}")
+    for i, (a, b) in enumerate(zip(actual.outputs, expected.outputs)):
+        _check_layout(f"output {i}", a, b)
+    for i, (a, b) in enumerate(zip(actual.inputs, expected.inputs)):
+        _check_layout(f"input {i}", a, b)
+    _check_aliases(actual, expected)
+    labels = [f"output {i}" for i in range(len(expected.outputs))]
+    labels += [f"memory of input {i}" for i in range(len(expected.inputs))]
+    for i, (a, b) in enumerate(zip(actual.tensors(), expected.tensors())):
+        _check_values(labels[i], reference, i, a, b)
+
+
+def _check_layout(label: str, a: torch.Tensor, b: torch.Tensor) -> None:
+    if (a.dtype, a.shape) != (b.dtype, b.shape):
+        raise Mismatch(f"{label} is {_described(a)}, in eager {_described(b)}")
+    strides = [(s, t) for s, t, d in zip(a.stride(), b.stride(), b.shape) if d > 1]
+    if b.numel() and any(s != t for s, t in strides):
+        raise Mismatch(f"{label} has strides {a.stride()}, in eager {b.stride()}")
+
+
+def _described(x: torch.Tensor) -> str:
+    return f"{str(x.dtype).removeprefix('torch.')}{list(x.shape)}"
+
+
+def _check_aliases(actual: Observed, expected: Observed) -> None:
+    """The same pairs of outputs and inputs share memory, at the same offset."""
+    pairs = zip(_sharing(actual), _sharing(expected))
+    for i, (a, b) in enumerate(pairs):
+        if a != b:
+            raise Mismatch(f"output {i} shares memory with {a}, in eager with {b}")
+
+
+def _sharing(observed: Observed) -> list[list[str]]:
+    """For each output, the inputs and earlier outputs that it shares memory with."""
+    named = [(f"input {i}", x) for i, x in enumerate(observed.inputs)]
+    sharing = []
+    for i, x in enumerate(observed.outputs):
+        address = x.untyped_storage().data_ptr()
+        sharing.append([n for n, y in named if address and y.untyped_storage().data_ptr() == address])
+        named.append((f"output {i}", x))
+    return sharing
+
+
+def _check_values(label: str, reference: Reference, position: int, a, b) -> None:
+    if _same_bits(a, b).all():
+        return
+    if not reference.free[position]:
+        wrong = ~_same_bits(a, b)
+        raise Mismatch(_report(label, a, b, wrong, "exact"))
+    wide_a, wide_b = a.to(torch.float64), b.to(torch.float64)
+    allowed = reference.allowance(position)
+    equal = (wide_a == wide_b) | (wide_a.isnan() & wide_b.isnan()) | allowed.isinf()
+    wrong = ~(equal | ((wide_a - wide_b).abs() <= allowed))
+    if wrong.any():
+        raise Mismatch(_report(label, a, b, wrong, f"within {allowed[wrong][:4].tolist()}"))
+
+
+def _same_bits(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    if not a.dtype.is_floating_point:
+        return a == b
+    return ((a == b) & (a.signbit() == b.signbit())) | (a.isnan() & b.isnan())
+
+
+def _report(label: str, a, b, wrong: torch.Tensor, how: str) -> str:
+    first: Sequence[int] = wrong.nonzero()[0].tolist()
+    return (
+        f"{label} ({_described(b)}, {how}): {int(wrong.sum())} of {wrong.numel()} elements differ, "
+        f"first at {first}: {a[wrong][:4].tolist()}, in eager {b[wrong][:4].tolist()}"
+    )

@@ -1,0 +1,234 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""A process that compiles programs and judges their answers; it may die of them.
+
+`Worker` is its owner's side: it starts the process, hands it programs, and makes a verdict of a
+death or a hang. Several programs are compiled as one function of all of their inputs, which costs
+as little as one of them; if that fails, each of them is compiled alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from programs import Program
+
+CPU_SECONDS = 180  # of one request, until it counts as a hang
+POLL_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`kind`: ok, mismatch, error, crash, hang, leak; or upstream: PyTorch alone fails as well."""
+
+    kind: str
+    text: str = ""
+
+    @property
+    def is_finding(self) -> bool:
+        return self.kind not in ("ok", "upstream")
+
+
+@dataclass
+class Usage:
+    """What the process holds after a request, its garbage collected, and what it has done."""
+
+    resident: int = 0  # bytes
+    handles: int = 0
+    libraries: int = 0  # compiled modules that are mapped
+    fallbacks: dict[str, int] = field(default_factory=dict)
+
+
+OK = Verdict("ok")
+
+
+# The process.
+
+
+def serve(connection, folder: str) -> None:
+    """Judge programs until the owner hangs up."""
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    log = os.open(Path(folder, "stderr"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    warnings.simplefilter("ignore")
+    import torch
+
+    import buddy  # noqa: F401 - registers the backend
+
+    torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(EOFError):
+        while True:
+            programs = connection.recv()
+            connection.send((judge(programs), usage()))
+
+
+def judge(programs: Sequence[Program]) -> list[Verdict]:
+    """A verdict for each program."""
+    static = [p for p in programs if not p.is_dynamic]
+    if len(static) > 1 and _judge_together(static) == OK:
+        return [OK if p in static else judge_alone(p) for p in programs]
+    return [judge_alone(p) for p in programs]
+
+
+def judge_alone(program: Program) -> Verdict:
+    """The program compiled by Buddy; if that fails, whether PyTorch alone answers right."""
+    verdict = _attempt(program, "buddy", cache=False)
+    if verdict.is_finding and _attempt(program, "aot_eager").is_finding:
+        return Verdict("upstream", verdict.text)
+    return verdict
+
+
+def _attempt(program: Program, backend: str, **options) -> Verdict:
+    from comparison import check_program
+
+    return _checked(lambda: check_program(program, _compiled(program, backend, options)))
+
+
+def _checked(check) -> Verdict:
+    """The verdict of a check that raises; nothing that Dynamo knows is left after it."""
+    import torch
+    from comparison import Mismatch
+
+    torch._dynamo.reset()
+    try:
+        with torch.no_grad():
+            check()
+    except Mismatch as mismatch:
+        return Verdict("mismatch", str(mismatch))
+    except Exception as error:
+        return Verdict("error", f"{type(error).__name__}: {error}")
+    finally:
+        torch._dynamo.reset()
+    return OK
+
+
+def _compiled(program: Program, backend: str, options: dict):
+    import torch
+
+    dynamic = None if program.is_dynamic else False
+    return torch.compile(
+        program.function(), backend=backend, dynamic=dynamic, options=options or None
+    )
+
+
+def _judge_together(programs: Sequence[Program]) -> Verdict:
+    return _checked(lambda: _check_together(programs))
+
+
+def _check_together(programs: Sequence[Program]) -> None:
+    import torch
+    from comparison import check_call
+    from reference import Observed, Reference
+
+    namespace = {"torch": torch}
+    calls = []
+    for i, program in enumerate(programs):
+        exec(program.source(f"p{i}"), namespace)
+        calls.append(f"p{i}(*groups[{i}])")
+    exec(f"def together(groups):\n    return [{', '.join(calls)}]", namespace)
+    together = torch.compile(
+        namespace["together"], backend="buddy", dynamic=False, options={"cache": False}
+    )
+    for _ in range(2):
+        groups = [p.arguments(0) for p in programs]
+        answers = together(groups)
+        for program, inputs, outputs in zip(programs, groups, answers):
+            check_call(Reference(program, 0), Observed(list(outputs), inputs))
+
+
+def usage() -> Usage:
+    import buddy
+
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    maps = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+    return Usage(
+        resident=pages * os.sysconf("SC_PAGE_SIZE"),
+        handles=len(os.listdir("/proc/self/fd")),
+        libraries=sum("module.so" in name for name in maps),
+        fallbacks=dict(buddy.stats()["fallback_ops"]),
+    )
+
+
+# Its owner.
+
+
+class Worker:
+    """A process and the means to get a verdict in any case; use it as a context manager."""
+
+    def __init__(self):
+        self.usage = Usage()
+        self.starts = 0
+        self._process = None
+
+    def __enter__(self) -> Worker:
+        self._start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._stop()
+
+    def judge(self, programs: Sequence[Program]) -> list[Verdict]:
+        """A verdict for each; programs after which the process was dead are asked for alone."""
+        answer = self._ask(programs)
+        if isinstance(answer, list):
+            return answer
+        if len(programs) == 1:
+            return [answer]
+        return [verdict for p in programs for verdict in self.judge([p])]
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.starts += 1
+        self._folder = tempfile.mkdtemp(prefix="buddy-fuzz-")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, self._folder), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def _stop(self) -> None:
+        self._connection.close()
+        self._process.join(POLL_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _ask(self, programs: Sequence[Program]) -> list[Verdict] | Verdict:
+        start = self._cpu_seconds()
+        try:
+            self._connection.send(list(programs))
+            while not self._connection.poll(POLL_SECONDS):
+                if self._cpu_seconds() - start > CPU_SECONDS:
+                    return self._died(Verdict("hang", f"more than {CPU_SECONDS} s"))
+            verdicts, self.usage = self._connection.recv()
+            return verdicts
+        except (EOFError, ConnectionError):
+            self._process.join()
+            said = Path(self._folder, "stderr").read_text(errors="replace")[-2000:]
+            return self._died(Verdict("crash", f"exit status {self._process.exitcode}\n{said}"))
+
+    def _died(self, verdict: Verdict) -> Verdict:
+        self._stop()
+        self._start()
+        return verdict
+
+    def _cpu_seconds(self) -> float:
+        """Of the process and its children: a process that is stopped does not hang."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
