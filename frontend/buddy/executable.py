@@ -18,8 +18,9 @@ import sympy
 import torch
 
 from .counters import stage
-from .signature import Argument, ImportedFunction
+from .signature import Argument, ImportedFunction, Output
 from .types import Dim
+from .views import View, windows
 
 ENTRY = "forward"
 PREPARE = "prepare"
@@ -97,6 +98,7 @@ class Launcher:
         positions: Sequence[int | torch.Tensor],
         placeholder_values: Sequence[Any],
         output_strides: Sequence[Sequence[int] | None],
+        views: Sequence[View],
         freeze: bool,
     ):
         self.executable = executable
@@ -112,7 +114,7 @@ class Launcher:
             for p, a in zip(self.positions, imported.arguments)
             if a.kind == "parameter" and isinstance(p, int) and self.freeze
         ]
-        self.finish = _finisher(imported.outputs, self.sizes, output_strides)
+        self.finish = finisher(imported.outputs, self.sizes, output_strides, views)
         self.output_shapes = self.sizes.compile([r.shape for r in imported.results])
         self.output_dtypes = [r.dtype for r in imported.results]
         self.workspaces: list[torch.Tensor] = []
@@ -271,8 +273,19 @@ def allocate_workspace(size: int) -> torch.Tensor:
     return torch.empty(max(size, 1), dtype=torch.int8)
 
 
-def _finisher(outputs, sizes: SizeFunction, strides) -> Callable[[Sequence[Any], list], list]:
-    """From the function's results to the graph's outputs, in its order and strides."""
+def finisher(
+    outputs: Sequence[Output],
+    sizes: SizeFunction,
+    strides: Sequence[Sequence[int] | None],
+    views: Sequence[View],
+) -> Callable[[Sequence[Any], list], list]:
+    """From the function's results to the graph's outputs, in its order, strides and views."""
+    owners = _owners(outputs, sizes, strides)
+    cut = windows(views, sizes)
+    return lambda args, results: cut(args, owners(args, results))
+
+
+def _owners(outputs, sizes: SizeFunction, strides) -> Callable[[Sequence[Any], list], list]:
     symbolic = sizes.compile([[o.size] for o in outputs if o.kind == "symbol"])
     permutations = [None if s is None else _permutation(s) for s in strides]
     plain = all(o.kind == "result" and o.index == i for i, o in enumerate(outputs))

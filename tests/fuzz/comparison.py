@@ -26,6 +26,32 @@ def check_program(program: Program, compiled: Callable) -> None:
 def check_call(reference: Reference, actual: Observed) -> None:
     """Types, strides, aliases and values of one call; raises Mismatch saying where."""
     expected = reference.observed
+    check_form(actual, expected)
+    labels = [f"output {i}" for i in range(len(expected.outputs))]
+    labels += [f"memory of input {i}" for i in range(len(expected.inputs))]
+    for i, (a, b) in enumerate(zip(actual.tensors(), expected.tensors())):
+        _check_values(labels[i], reference, i, a, b)
+
+
+def check_calls(program: Callable, arguments: Callable, calls: int = 1) -> None:
+    """The form of a finding: `program`, compiled, on `arguments(call)` against itself in eager.
+
+    Floats within torch.testing's tolerances, for there is no op table to derive them from.
+    """
+    dynamic = None if calls > 1 else False
+    compiled = torch.compile(program, backend="buddy", dynamic=dynamic)
+    with torch.no_grad():
+        for call in (*range(calls), 0):
+            inputs, own = arguments(call), arguments(call)
+            expected = Observed(list(program(*own)), own)
+            actual = Observed(list(compiled(*inputs)), inputs)
+            check_form(actual, expected)
+            for a, b in zip(actual.tensors(), expected.tensors()):
+                torch.testing.assert_close(a, b, equal_nan=True)
+
+
+def check_form(actual: Observed, expected: Observed) -> None:
+    """Number, types, strides and aliases of outputs and inputs."""
     if len(actual.outputs) != len(expected.outputs):
         raise Mismatch(f"{len(actual.outputs)} outputs where eager has {len(expected.outputs)}")
     for i, (a, b) in enumerate(zip(actual.outputs, expected.outputs)):
@@ -33,10 +59,6 @@ def check_call(reference: Reference, actual: Observed) -> None:
     for i, (a, b) in enumerate(zip(actual.inputs, expected.inputs)):
         _check_layout(f"input {i}", a, b)
     _check_aliases(actual, expected)
-    labels = [f"output {i}" for i in range(len(expected.outputs))]
-    labels += [f"memory of input {i}" for i in range(len(expected.inputs))]
-    for i, (a, b) in enumerate(zip(actual.tensors(), expected.tensors())):
-        _check_values(labels[i], reference, i, a, b)
 
 
 def _check_layout(label: str, a: torch.Tensor, b: torch.Tensor) -> None:
