@@ -25,11 +25,13 @@ from drawing import programs
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import FlakyFailure
 from programs import Program
+from reduction import reduced
 from worker import Usage, Verdict, Worker
 
 ROUND = 64  # programs between two reports
 BATCH = 8  # programs that are compiled as one
 LEAST_STEPS = 3
+SHRINK_SECONDS = 30  # that Hypothesis gets for a finding
 WARM = 400  # programs after which a worker's memory is measured
 LEAK = 60_000  # bytes a program
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,20 +123,25 @@ def judge_round(drawn: dict[int, Program], worker: Worker) -> dict[int, Verdict]
 
 
 def shrink(number: int, found: Verdict, worker: Worker) -> Finding:
-    """The program again, which Hypothesis makes small while the same kind of thing is wrong."""
-    failed: list[Finding] = []
+    """Program `number` made small, by Hypothesis for a while, as long as it fails alike."""
+    failed = [Finding(program_of(number), found, number)]
+    end = time.monotonic() + SHRINK_SECONDS
 
-    def test(program: Program) -> None:
+    def fails(program: Program) -> bool:
         verdict = worker.judge([program])[0]
         if verdict.kind == found.kind:
             failed.append(Finding(program, verdict, number))
-            raise AssertionError
+        return verdict.kind == found.kind
+
+    def test(program: Program) -> None:
+        assert time.monotonic() > end or not fails(program)
 
     with contextlib.suppress(AssertionError, FlakyFailure):
         hypothesis_run(number, test, Phase.generate, Phase.shrink)
-    if not failed:  # only together with others, or not every time
-        return Finding(program_of(number), found, number)
-    return min(failed, key=lambda f: (len(f.program.steps), len(str(f.program))))
+    smallest = min(failed, key=lambda f: (len(f.program.steps), len(str(f.program))))
+    failed[:] = [smallest]
+    reduced(smallest.program, fails)
+    return failed[-1]
 
 
 def run_round(first: int, worker: Worker, shrinking: bool) -> Report:
@@ -196,9 +203,7 @@ def reports(options: argparse.Namespace) -> Iterator[tuple]:
     """What the jobs send, as it comes."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    jobs = [
-        context.Process(target=run_job, args=(i, options, queue)) for i in range(options.jobs)
-    ]
+    jobs = [context.Process(target=run_job, args=(i, options, queue)) for i in range(options.jobs)]
     for process in jobs:
         process.start()
     running = len(jobs)

@@ -87,7 +87,9 @@ def _sharing(observed: Observed) -> list[list[str]]:
     sharing = []
     for i, x in enumerate(observed.outputs):
         address = x.untyped_storage().data_ptr()
-        sharing.append([n for n, y in named if address and y.untyped_storage().data_ptr() == address])
+        sharing.append(
+            [n for n, y in named if address and y.untyped_storage().data_ptr() == address]
+        )
         named.append((f"output {i}", x))
     return sharing
 

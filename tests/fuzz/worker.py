@@ -61,9 +61,8 @@ def serve(connection, folder: str) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     warnings.simplefilter("ignore")
-    import torch
-
     import buddy  # noqa: F401 - registers the backend
+    import torch
 
     torch.set_num_threads(1)
     gc.collect()
