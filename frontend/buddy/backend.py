@@ -30,7 +30,7 @@ from .executable import (
 from .importer import import_graph, new_module
 from .options import Options
 from .signature import Argument, ImportedFunction
-from .views import View, concrete, return_owners
+from .views import View, concrete, returning_owners
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,6 @@ def compile_whole(
     options: Options, graph_module: fx.GraphModule, static: frozenset[int]
 ) -> Compiled:
     """The graph as one compiled module; raises UnsupportedOpError where it cannot be."""
-    views = return_owners(graph_module)
     placeholders = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
     mutated = _mutated(graph_module)
     # What the graph writes to is never frozen, not even a buffer.
@@ -147,11 +146,11 @@ def compile_whole(
         for i, n in enumerate(placeholders)
     ]
     module = new_module()
-    with counters.stage("import"):
+    with counters.stage("import"), returning_owners(graph_module.graph) as views:
         imported = import_graph(graph_module, module, ENTRY, arguments, dialect=options.dialect)
+        strides = [_strides(o) for o in graph_module.graph.output_node().args[0]]
     counters.count("nodes_lowered", imported.nodes_lowered)
     values = [n.meta.get("val") for n in placeholders]
-    strides = [_strides(o) for o in graph_module.graph.output_node().args[0]]
     if not imported.results and not mutated:
         launch = _NoResults(imported, values, views)
     else:

@@ -71,15 +71,20 @@ _SIZE_NAMES = {"max": max, "min": min, "math": __import__("math")}
 def symbol_sources(placeholder_values: Sequence[Any]) -> dict[sympy.Symbol, str]:
     """For every symbol, the Python expression over the argument list `a` that gives it."""
     sources: dict[sympy.Symbol, str] = {}
+
+    def add(size: Any, text: str) -> None:
+        if isinstance(size, torch.SymInt) and size.node.expr.is_Symbol:
+            sources.setdefault(size.node.expr, text)
+
     for i, value in enumerate(placeholder_values):
-        if isinstance(value, torch.SymInt) and value.node.expr.is_Symbol:
-            sources.setdefault(value.node.expr, f"a[{i}]")
+        add(value, f"a[{i}]")
     for i, value in enumerate(placeholder_values):
         if not isinstance(value, torch.Tensor):
             continue
-        for d, size in enumerate(value.shape):
-            if isinstance(size, torch.SymInt) and size.node.expr.is_Symbol:
-                sources.setdefault(size.node.expr, f"a[{i}].shape[{d}]")
+        for d in range(value.dim()):
+            add(value.shape[d], f"a[{i}].shape[{d}]")
+            add(value.stride(d), f"a[{i}].stride({d})")
+        add(value.storage_offset(), f"a[{i}].storage_offset()")
     return sources
 
 

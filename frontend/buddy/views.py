@@ -4,13 +4,14 @@
 
 Values in the compiled module have no memory in common, but a graph's outputs may: `y, y.t()`, or
 `y[::2]` alone, which has the strides of y. What owns each output's memory is known from the
-graph's fake tensors.
+graph's fake tensors. Views of an argument are views of what the caller gave.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,20 +34,24 @@ class View:
     offset: Dim = 0
 
 
-def return_owners(graph_module: fx.GraphModule) -> list[View]:
-    """Make the graph return each owner once; what the outputs were, as views of those."""
-    output = graph_module.graph.output_node()
-    owners = _owners(graph_module.graph)
+@contextlib.contextmanager
+def returning_owners(graph: fx.Graph) -> Iterator[list[View]]:
+    """While it lasts the graph returns each owner once; gives what it returns else, as views."""
+    output = graph.output_node()
+    own = output.args
+    owners = _owners(graph)
     returned: list[Any] = []
     views = []
-    for node in output.args[0]:
+    for node in own[0]:
         owner = _owner_of(node, owners)
         if owner not in returned:
             returned.append(owner)
         views.append(_view(node, owner, returned.index(owner)))
     output.args = (tuple(returned),)
-    graph_module.recompile()
-    return views
+    try:
+        yield views
+    finally:
+        output.args = own
 
 
 def windows(views: Sequence[View], sizes: Any) -> Callable[[Sequence[Any], list], list]:
@@ -77,26 +82,40 @@ def _window(owner: torch.Tensor, shape, strides, offset: int) -> torch.Tensor:
 def _owners(graph: fx.Graph) -> dict[Any, fx.Node]:
     """The first node of every storage."""
     owners: dict[Any, fx.Node] = {}
-    for node in graph.nodes:
-        value = node.meta.get("val")
-        if isinstance(value, torch.Tensor) and value.layout == torch.strided:
-            owners.setdefault(value.untyped_storage()._cdata, node)
+    for node in filter(_is_strided, graph.nodes):
+        owners.setdefault(_storage(node), node)
     return owners
 
 
 def _owner_of(node: Any, owners: dict[Any, fx.Node]) -> Any:
-    """The node to be returned in the place of an output: itself, unless it is a view.
-
-    Arguments are not handed out in parts: AOTAutograd makes views of them where they are due.
-    """
-    value = node.meta.get("val") if isinstance(node, fx.Node) else None
-    if not isinstance(value, torch.Tensor) or value.layout != torch.strided:
+    """The node to be returned in the place of an output: itself, unless it is a view."""
+    if not _is_strided(node):
         return node
-    owner = owners[value.untyped_storage()._cdata]
+    owner = _argument_of(node) or owners[_storage(node)]
     whole = owner.meta["val"]
-    if owner.op == "placeholder" or whole.dtype != value.dtype or not _fills_its_memory(whole):
+    if whole.dtype != node.meta["val"].dtype:
         return node
-    return owner
+    return owner if owner.op == "placeholder" or _fills_its_memory(whole) else node
+
+
+def _is_strided(node: Any) -> bool:
+    value = node.meta.get("val") if isinstance(node, fx.Node) else None
+    return isinstance(value, torch.Tensor) and value.layout == torch.strided
+
+
+def _storage(node: fx.Node) -> Any:
+    return node.meta["val"].untyped_storage()._cdata
+
+
+def _argument_of(node: fx.Node) -> fx.Node | None:
+    """The argument that node is a view of; of several in one memory, the one it was made from."""
+    while node.op != "placeholder":
+        sources = (n for n in node.all_input_nodes if _is_strided(n))
+        source = next((n for n in sources if _storage(n) == _storage(node)), None)
+        if source is None:
+            return None
+        node = source
+    return node
 
 
 def _fills_its_memory(x: torch.Tensor) -> bool:
@@ -119,9 +138,8 @@ def _view(node: Any, owner: Any, index: int) -> View:
     if node is owner:
         return View(index)
     value = node.meta["val"]
-    return View(
-        index, _dims(value.shape), _dims(value.stride()), *_dims([value.storage_offset()])
-    )
+    offset = value.storage_offset() - owner.meta["val"].storage_offset()
+    return View(index, _dims(value.shape), _dims(value.stride()), *_dims([offset]))
 
 
 def _dims(sizes: Sequence[Any]) -> tuple[Dim, ...]:

@@ -10,6 +10,7 @@ implementations of it may be apart.
 from __future__ import annotations
 
 import enum
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -268,4 +269,8 @@ WRITES = [
 ]  # fmt: skip
 
 FAMILIES = (POINTWISE, POINTWISE, VIEWS, REDUCTIONS, WRITES, PRODUCTS, FACTORIES)
-BY_TEMPLATE = {op.template: op for family in FAMILIES for op in family}
+# Of rows for several kinds, the freest: where results are integers, all are exact.
+BY_TEMPLATE = {
+    op.template: op
+    for op in sorted(itertools.chain(*FAMILIES), key=lambda op: list(Freedom).index(op.freedom))
+}

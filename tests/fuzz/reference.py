@@ -10,6 +10,7 @@ bit, so must the compiler; where they differ, it may be a few times as far.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -88,7 +89,7 @@ class Reference:
         """The tensors observed in each disturbed run; the first run is only not rounded."""
         runs = []
         for run in range(RUNS + 1):
-            disturbance = Disturbance(run, amplitude=float(run > 0))
+            disturbance = Disturbance(run, amplitude=float(run > 0), snaps=run % 2 > 0)
             inputs = self.program.arguments(self.call)
             values = run_steps(self.program, inputs, disturbance.evaluate)
             runs.append(self._observe(inputs, values).tensors())
@@ -112,11 +113,15 @@ class Reference:
 
 
 class Disturbance:
-    """One run in which every free op does as it may."""
+    """One run in which every free op does as it may.
 
-    def __init__(self, seed: int, amplitude: float):
+    With `snaps` sums that almost cancel are 0: what another order of additions may make of them.
+    """
+
+    def __init__(self, seed: int, amplitude: float, snaps: bool):
         self.generator = torch.Generator().manual_seed(seed)
         self.amplitude = amplitude
+        self.snaps = snaps
 
     def evaluate(self, step: Step, values: list) -> torch.Tensor:
         op = BY_TEMPLATE[step.template]
@@ -147,7 +152,7 @@ class Disturbance:
             if x.dtype.is_floating_point:
                 x = x.to(torch.float64, copy=True)
                 if op.freedom is Freedom.ACCUMULATED:
-                    x = x * (1 + unit * self._noise(x.shape))
+                    x = x * (1 + 2 * unit * self._noise(x.shape))
             wide[i] = x
         default = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)
@@ -156,9 +161,17 @@ class Disturbance:
         finally:
             torch.set_default_dtype(default)
         result = result * (1 + UNITS * unit * self._noise(result.shape))
+        if self.snaps and op.freedom is Freedom.ACCUMULATED:
+            result = torch.where(result.abs() <= UNITS * unit * _largest(wide.values()), 0, result)
         if op.writes:
             return values[step.operands[0]].copy_(result)
         return torch.empty_like(natural).copy_(result)
 
     def _noise(self, shape) -> torch.Tensor:
         return torch.rand(shape, generator=self.generator, dtype=torch.float64) * 2 - 1
+
+
+def _largest(tensors: Iterable[torch.Tensor]) -> float:
+    """The largest finite magnitude among all floats; 0 where there are none."""
+    magnitudes = (x[x.isfinite()].abs() for x in tensors if x.dtype.is_floating_point)
+    return max((float(x.max()) for x in magnitudes if x.numel()), default=0.0)

@@ -4,13 +4,15 @@
 
 `Worker` is its owner's side: it starts the process, hands it programs, and makes a verdict of a
 death or a hang. Several programs are compiled as one function of all of their inputs, which costs
-as little as one of them; if that fails, each of them is compiled alone.
+as little as one of them, and without Dynamo, which takes longer than all the rest. A program that
+fails there, or has dynamic sizes, is compiled alone, as a user would.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -49,6 +51,7 @@ class Usage:
 
 
 OK = Verdict("ok")
+OPTIONS = {"cache": False}
 
 
 # The process.
@@ -76,14 +79,13 @@ def serve(connection, folder: str) -> None:
 def judge(programs: Sequence[Program]) -> list[Verdict]:
     """A verdict for each program."""
     static = [p for p in programs if not p.is_dynamic]
-    if len(static) > 1 and _judge_together(static) == OK:
-        return [OK if p in static else judge_alone(p) for p in programs]
-    return [judge_alone(p) for p in programs]
+    verdicts = dict(zip(map(id, static), _judge_together(static)))
+    return [OK if verdicts.get(id(p)) == OK else judge_alone(p) for p in programs]
 
 
 def judge_alone(program: Program) -> Verdict:
     """The program compiled by Buddy; if that fails, whether PyTorch alone answers right."""
-    verdict = _attempt(program, "buddy", cache=False)
+    verdict = _attempt(program, "buddy", **OPTIONS)
     if verdict.is_finding and _attempt(program, "aot_eager").is_finding:
         return Verdict("upstream", verdict.text)
     return verdict
@@ -122,29 +124,53 @@ def _compiled(program: Program, backend: str, options: dict):
     )
 
 
-def _judge_together(programs: Sequence[Program]) -> Verdict:
-    return _checked(lambda: _check_together(programs))
+def _judge_together(programs: Sequence[Program]) -> list[Verdict]:
+    """A verdict for each; where all cannot be compiled or run as one, for each half of them."""
+    verdicts: list[Verdict] = []
+    verdict = _checked(lambda: verdicts.extend(_verdicts_together(programs)))
+    if verdict == OK:
+        return verdicts
+    if len(programs) == 1:
+        return [verdict]
+    half = len(programs) // 2
+    return [*_judge_together(programs[:half]), *_judge_together(programs[half:])]
 
 
-def _check_together(programs: Sequence[Program]) -> None:
-    import torch
+def _verdicts_together(programs: Sequence[Program]) -> list[Verdict]:
+    """Each program's verdict, from two calls of one graph of all of them."""
     from comparison import check_call
     from reference import Observed, Reference
 
-    namespace = {"torch": torch}
-    calls = []
-    for i, program in enumerate(programs):
-        exec(program.source(f"p{i}"), namespace)
-        calls.append(f"p{i}(*groups[{i}])")
-    exec(f"def together(groups):\n    return [{', '.join(calls)}]", namespace)
-    together = torch.compile(
-        namespace["together"], backend="buddy", dynamic=False, options={"cache": False}
-    )
-    for _ in range(2):
+    compiled = _compiled_together(programs) if programs else None
+    verdicts = [OK] * len(programs)
+    for _ in range(2 if programs else 0):
         groups = [p.arguments(0) for p in programs]
-        answers = together(groups)
-        for program, inputs, outputs in zip(programs, groups, answers):
-            check_call(Reference(program, 0), Observed(list(outputs), inputs))
+        answers = iter(compiled(*(x for group in groups for x in group)))
+        for i, (program, inputs) in enumerate(zip(programs, groups)):
+            outputs = list(itertools.islice(answers, len(program.outputs)))
+            actual = Observed(outputs, inputs)
+            verdict = _checked(lambda: check_call(Reference(program, 0), actual))  # noqa: B023
+            verdicts[i] = verdict if verdicts[i] == OK else verdicts[i]
+    return verdicts
+
+
+def _compiled_together(programs: Sequence[Program]):
+    """One function of all inputs that returns all outputs, as Dynamo would hand it to Buddy."""
+    import buddy
+    import torch
+
+    functions = [(p.function(), len(p.inputs)) for p in programs]
+
+    def together(*arguments):
+        left = iter(arguments)
+        groups = ((f, itertools.islice(left, count)) for f, count in functions)
+        return tuple(output for f, inputs in groups for output in f(*inputs))
+
+    inputs = [x for p in programs for x in p.arguments(0)]
+    graph = torch.fx.Graph()
+    placeholders = [graph.placeholder(f"x{i}") for i in range(len(inputs))]
+    graph.output(graph.call_function(together, tuple(placeholders)))
+    return buddy.backend.buddy(torch.fx.GraphModule({}, graph), inputs, options=OPTIONS)
 
 
 def usage() -> Usage:
