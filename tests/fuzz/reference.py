@@ -19,6 +19,7 @@ from operations import BY_TEMPLATE, Freedom
 from programs import Program, Step, evaluate, run_steps
 
 RUNS = 8
+MANY_RUNS = 100
 SAFETY = 4.0
 UNITS = 4  # in the last place, of a rounded op
 
@@ -52,6 +53,7 @@ class Reference:
         self.inputs = program.arguments(call)
         self.values = run_steps(program, self.inputs, self._evaluate)
         self.observed = self._observe(self.inputs, self.values)
+        self._disturbed: list[list[torch.Tensor]] = []
 
     def _evaluate(self, step: Step, values: list) -> torch.Tensor:
         return evaluate(step, values)
@@ -84,23 +86,24 @@ class Reference:
         observed = self._observe(inputs, values)
         return [storage(x) in tainted for x in observed.tensors()]
 
-    @cached_property
-    def disturbed(self) -> list[list[torch.Tensor]]:
+    def disturbed(self, runs: int) -> list[list[torch.Tensor]]:
         """The tensors observed in each disturbed run; the first run is only not rounded."""
-        runs = []
-        for run in range(RUNS + 1):
+        for run in range(len(self._disturbed), runs):
             disturbance = Disturbance(run, amplitude=float(run > 0), snaps=run % 2 > 0)
             inputs = self.program.arguments(self.call)
             values = run_steps(self.program, inputs, disturbance.evaluate)
-            runs.append(self._observe(inputs, values).tensors())
-        return runs
+            self._disturbed.append(self._observe(inputs, values).tensors())
+        return self._disturbed[:runs]
 
-    def allowance(self, position: int) -> torch.Tensor:
-        """How far each element of a tensor may be from eager's; infinity where it is anyone's guess."""
+    def allowance(self, position: int, runs: int = RUNS) -> torch.Tensor:
+        """How far each element of a tensor may be from eager's, infinity where any will do.
+
+        More runs find more of the jumps that a value near a whole number or a tie may make.
+        """
         own = self.observed.tensors()[position]
         wide = own.to(torch.float64)
         most = torch.zeros_like(wide)
-        for run in self.disturbed:
+        for run in self.disturbed(runs):
             other = run[position].to(torch.float64)
             same = (other == wide) | (other.isnan() & wide.isnan())
             distance = torch.where(same, 0.0, (other - wide).abs())

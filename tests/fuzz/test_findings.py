@@ -62,3 +62,83 @@ def test_arguments_that_change_places():
         return [old]
 
     check_calls(program, lambda call: [numbers(2, 3), -numbers(2, 3), 1 + numbers(2, 3)])
+
+
+def test_views_of_arguments_have_their_strides():
+    def program(a):
+        return [a.chunk(2, 1)[0], a.t(), a[1:, ::2]]
+
+    def arguments(call):
+        a = numbers(9 + call, 16 + 2 * call).to(torch.bfloat16)
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        torch._dynamo.maybe_mark_dynamic(a, 1)
+        return [a]
+
+    check_calls(program, arguments, 3)
+
+
+def test_padding_that_leaves_nothing_of_a_tensor():
+    def program(a):
+        return [torch.nn.functional.pad(a, (1, 0, -1, 2), value=2)]
+
+    check_calls(program, lambda call: [torch.ones(1, 1, dtype=torch.int64)])
+
+
+def test_a_shape_whose_size_is_right_for_a_reason_it_does_not_tell():
+    def program(a):
+        return [a.view(-1, 2) + 1, a.view(2, -1) * 2]
+
+    def arguments(call):
+        a = numbers(16 + 2 * call)
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        return [a]
+
+    check_calls(program, arguments, 3)
+
+
+def test_a_kernel_that_is_one_of_its_arguments():
+    def program(a):
+        b = torch.fmax(a, a)
+        return [b @ a]
+
+    check_calls(program, lambda call: [torch.full((1, 1), 3.0, dtype=torch.float16)])
+
+
+def test_outputs_that_are_views_beside_ops_that_run_eagerly():
+    def program(a, b):
+        c = b.sigmoid_()
+        return [a, c, a * 2]
+
+    def arguments(call):
+        a = numbers(17)
+        return [a, a[::2]]
+
+    check_calls(program, arguments)
+
+
+def test_arguments_are_updated_after_their_last_use():
+    def program(a, b):
+        c = torch.bitwise_and(b, b)
+        a.sub_(a)
+        return [a, c.neg_(), a == float("inf")]
+
+    def arguments(call):
+        a = numbers(3, 17).to(torch.uint8)
+        return [a, a[::2]]
+
+    check_calls(program, arguments)
+
+
+def test_numbers_wrap_around_as_unsigned_ones():
+    def program(a):
+        return [a < -3, a == -3, a // -3, a % -200, torch.clamp(a, -3, 100), torch.fmod(a, -3)]
+
+    check_calls(program, lambda call: [torch.arange(256).to(torch.uint8)])
+
+
+def test_a_row_of_narrow_numbers_that_ends_with_one_of_a_vector():
+    def program(a, b):
+        c = torch.bitwise_or(a, b)
+        return [torch.signbit(c), c.to(torch.int16)]
+
+    check_calls(program, lambda call: [torch.arange(33), torch.ones(1, 40, 1, dtype=torch.bool)])

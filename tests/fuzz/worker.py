@@ -86,9 +86,21 @@ def judge(programs: Sequence[Program]) -> list[Verdict]:
 def judge_alone(program: Program) -> Verdict:
     """The program compiled by Buddy; if that fails, whether PyTorch alone answers right."""
     verdict = _attempt(program, "buddy", **OPTIONS)
-    if verdict.is_finding and _attempt(program, "aot_eager").is_finding:
+    if verdict.is_finding and (
+        _attempt(program, "aot_eager").is_finding or _mispredicts_strides(program)
+    ):
         return Verdict("upstream", verdict.text)
     return verdict
+
+
+def _mispredicts_strides(program: Program) -> bool:
+    """Whether PyTorch's own fake tensors have other strides: a compiler sees no others."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    expected = program.function()(*program.arguments(0))
+    with FakeTensorMode() as mode:
+        fakes = program.function()(*map(mode.from_tensor, program.arguments(0)))
+    return [x.stride() for x in fakes] != [x.stride() for x in expected]
 
 
 def _attempt(program: Program, backend: str, **options) -> Verdict:
@@ -156,8 +168,8 @@ def _verdicts_together(programs: Sequence[Program]) -> list[Verdict]:
 
 def _compiled_together(programs: Sequence[Program]):
     """One function of all inputs that returns all outputs, as Dynamo would hand it to Buddy."""
-    import buddy
     import torch
+    from buddy.backend import buddy
 
     functions = [(p.function(), len(p.inputs)) for p in programs]
 
@@ -170,7 +182,7 @@ def _compiled_together(programs: Sequence[Program]):
     graph = torch.fx.Graph()
     placeholders = [graph.placeholder(f"x{i}") for i in range(len(inputs))]
     graph.output(graph.call_function(together, tuple(placeholders)))
-    return buddy.backend.buddy(torch.fx.GraphModule({}, graph), inputs, options=OPTIONS)
+    return buddy(torch.fx.GraphModule({}, graph), inputs, options=OPTIONS)
 
 
 def usage() -> Usage:
