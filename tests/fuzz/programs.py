@@ -8,6 +8,8 @@ the values before it, so a program is run by executing exactly the text that it 
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ class Input:
     values: str = "normal"
     alias: int | None = None
     dynamic: tuple[int, ...] = ()  # dimensions to be marked
+    widened: torch.dtype | None = None  # what it is converted to, once it is made
 
     def text(self, name: str, sizes: Mapping[str, int], seed: int) -> str:
         """The lines that make this input for one call."""
@@ -39,6 +42,7 @@ class Input:
         else:
             shape = tuple(sizes.get(d, d) for d in self.base)
             made = f"filled({shape}, {self.dtype}, {self.values!r}, seed={seed})"
+            made += f".to({self.widened})" if self.widened else ""
         lines = [f"{name} = {made}{self.layout.format(**sizes)}"]
         lines += [f"torch._dynamo.maybe_mark_dynamic({name}, {d})" for d in self.dynamic]
         return "\n".join(lines)
@@ -114,6 +118,20 @@ class Program:
         return [namespace[name_of(i)] for i in range(len(self.inputs))]
 
 
+_HALVES = (torch.bfloat16, torch.float16)
+
+
+def widened(program: Program) -> Program:
+    """The program with f32 in the place of half precision, on the same numbers."""
+    inputs = [
+        dataclasses.replace(x, widened=torch.float32 if x.dtype in _HALVES else None)
+        for x in program.inputs
+    ]
+    names = re.compile("|".join(map(re.escape, map(str, _HALVES))))
+    steps = [dataclasses.replace(s, text=names.sub("torch.float32", s.text)) for s in program.steps]
+    return dataclasses.replace(program, inputs=tuple(inputs), steps=tuple(steps))
+
+
 def name_of(value: int) -> str:
     """a, b, …, z, then v26, v27, …"""
     return string.ascii_lowercase[value] if value < 26 else f"v{value}"
@@ -138,8 +156,10 @@ def filled(shape: Sequence[int], dtype: torch.dtype, values: str, seed: int) -> 
         return torch.randint(-2, 3, shape, generator=generator).to(dtype) / 2
     x = torch.randn(shape, generator=generator, dtype=torch.float64)
     if values == "special":
-        chosen = torch.tensor(_SPECIAL, dtype=torch.float64)
-        picked = chosen[torch.randint(0, len(_SPECIAL), shape, generator=generator)]
+        # Not the subnormal one for bf16, whose instructions on CPUs take it for zero.
+        special = _SPECIAL[:-1] if dtype == torch.bfloat16 else _SPECIAL
+        chosen = torch.tensor(special, dtype=torch.float64)
+        picked = chosen[torch.randint(0, len(special), shape, generator=generator)]
         x = torch.where(torch.rand(shape, generator=generator) < 0.5, picked, x)
     return (x * 1000 if values == "large" else x).to(dtype)
 

@@ -16,7 +16,7 @@ from functools import cached_property
 
 import torch
 from operations import BY_TEMPLATE, Freedom
-from programs import Program, Step, evaluate, run_steps
+from programs import Program, Step, evaluate, run_steps, widened
 
 RUNS = 8
 MANY_RUNS = 100
@@ -87,13 +87,26 @@ class Reference:
         return [storage(x) in tainted for x in observed.tensors()]
 
     def disturbed(self, runs: int) -> list[list[torch.Tensor]]:
-        """The tensors observed in each disturbed run; the first run is only not rounded."""
+        """The tensors observed in each disturbed run.
+
+        The first is not disturbed: half precision is f32 there, as in a compiler that does not
+        round what it does not store.
+        """
+        if not self._disturbed:
+            self._disturbed.append(self._run_wide())
         for run in range(len(self._disturbed), runs):
-            disturbance = Disturbance(run, amplitude=float(run > 0), snaps=run % 2 > 0)
+            disturbance = Disturbance(run, amplitude=float(run > 1), snaps=run % 2 > 0)
             inputs = self.program.arguments(self.call)
             values = run_steps(self.program, inputs, disturbance.evaluate)
             self._disturbed.append(self._observe(inputs, values).tensors())
         return self._disturbed[:runs]
+
+    def _run_wide(self) -> list[torch.Tensor]:
+        program = widened(self.program)
+        inputs = program.arguments(self.call)
+        values = run_steps(program, inputs, self._evaluate)
+        own = self.observed.tensors()
+        return [x.to(y.dtype) for x, y in zip(self._observe(inputs, values).tensors(), own)]
 
     def allowance(self, position: int, runs: int = RUNS) -> torch.Tensor:
         """How far each element of a tensor may be from eager's, infinity where any will do.

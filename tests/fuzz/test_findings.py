@@ -142,3 +142,18 @@ def test_a_row_of_narrow_numbers_that_ends_with_one_of_a_vector():
         return [torch.signbit(c), c.to(torch.int16)]
 
     check_calls(program, lambda call: [torch.arange(33), torch.ones(1, 40, 1, dtype=torch.bool)])
+
+
+def test_angles_of_zeros_known_when_compiling():
+    def program(a):
+        zero = a.new_zeros(3)
+        return [torch.atan2(zero, zero), torch.atan2(-zero, -zero), torch.atan2(a, a)]
+
+    check_calls(program, lambda call: [torch.zeros(3)])
+
+
+def test_a_scalar_of_a_wider_dtype_does_not_widen():
+    def program(a, b):
+        return [a <= b, a + b, torch.maximum(a, b)]
+
+    check_calls(program, lambda call: [torch.arange(256).to(torch.uint8), torch.tensor(-3)])

@@ -120,7 +120,7 @@ class Emitter:
         if dtype is None:
             promoted = [x for i, x in enumerate(operands) if i not in keep]
             dtype = self.promote(*promoted) if out.dtype == torch.bool else out.dtype
-        wraps = dtype == torch.uint8  # -1 is 255, also where it is computed with as i32
+        wraps = dtype == torch.uint8  # -1 is 255, before it is computed with as i32
         dtype = compute_dtype(dtype)
         tensors = [x for x in operands if isinstance(x, ir.Value)]
         numbers = [
@@ -138,6 +138,8 @@ class Emitter:
                     element, source = next(given)
                     stored = self.dtype(source)
                     wanted = stored if position in keep else dtype
+                    if wraps and wanted != stored:
+                        element, stored = scalar.cast(element, stored, torch.uint8), torch.uint8
                     number = scalar.cast(element, stored, wanted, implicit=True)
                 arguments.append(number)
             return self.to_dtype(fn(*arguments), dtype, out.dtype)
