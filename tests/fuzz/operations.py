@@ -107,6 +107,11 @@ def nonzero(x: torch.Tensor, y: torch.Tensor) -> bool:
     return bool((y != 0).all()) and not bool(least)
 
 
+def has_signs(x: torch.Tensor) -> bool:
+    """Whether every element has a sign to be read: a NaN's is nobody's promise."""
+    return not bool(x.isnan().any())
+
+
 def rows(
     templates: Sequence[str], kinds: str, freedom: Freedom = Freedom.EXACT, **rest
 ) -> list[Op]:
@@ -125,7 +130,8 @@ POINTWISE = [
     *calls("floor ceil trunc round", "{0}", "n"),
     *calls("reciprocal square", "{0}", "f"),
     *calls("sqrt", "{0}", "f", ROUNDED),  # a unit off in f64, in eager
-    *calls("isnan isinf isfinite logical_not signbit", "{0}", "a"),
+    *calls("isnan isinf isfinite logical_not", "{0}", "a"),
+    *calls("signbit", "{0}", "a", defined=has_signs),
     *calls("bitwise_not", "{0}", "k"),
     *calls("exp sin cos tanh sigmoid log1p expm1 erf atan rsqrt exp2", "{0}", "f", ROUNDED),
     *calls("log log2 asinh sinh", "{0}", "f", ROUNDED),
@@ -172,7 +178,7 @@ POINTWISE = [
        fits=lambda x, y: broadcasts(x, y) and x.dtype == y.dtype),
     Op("torch.addcmul({0}, {1}, {2}, value=<whole>)", "fff", ACCUMULATED, fits=broadcasts),
     Op("torch.nan_to_num({0})", "n"),
-    Op("torch.copysign({0}, {1})", "ff", fits=broadcasts),
+    Op("torch.copysign({0}, {1})", "ff", fits=broadcasts, defined=lambda x, y: has_signs(y)),
     Op("{0}.to(<dtype>)", "k"),
     Op("{0}.to(<float>)", "a"),
     Op("{0}.to(torch.bool)", "a"),
