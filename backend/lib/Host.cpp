@@ -3,6 +3,9 @@
 #include "buddy/Backend/Compile.h"
 
 #include "llvm/ADT/StringMap.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
@@ -43,6 +46,46 @@ Expected<std::unique_ptr<TargetMachine>> buddy::createHostMachine(StringRef feat
   return machine;
 }
 
+/// The lane that a constant mask lets through, where it is one alone.
+static std::optional<unsigned> findSingleLane(Value *mask) {
+  auto *constant = dyn_cast<Constant>(mask);
+  auto *type = dyn_cast<FixedVectorType>(mask->getType());
+  if (!constant || !type)
+    return std::nullopt;
+  std::optional<unsigned> lane;
+  for (unsigned i = 0; i < type->getNumElements(); ++i) {
+    Constant *bit = constant->getAggregateElement(i);
+    if (bit && bit->isNullValue())
+      continue;
+    if (lane || !bit || !bit->isOneValue())
+      return std::nullopt;
+    lane = i;
+  }
+  return lane;
+}
+
+/// Stores of one lane of a vector as scalar stores. LLVM 22 does so for x86 itself, but where the
+/// vector was narrowed first it stores the wide element, over what follows (its issue 179489).
+static void storeSingleLanes(Module &module) {
+  for (Function &function : module)
+    for (Instruction &inst : make_early_inc_range(instructions(function))) {
+      auto *store = dyn_cast<IntrinsicInst>(&inst);
+      if (!store || store->getIntrinsicID() != Intrinsic::masked_store)
+        continue;
+      std::optional<unsigned> lane = findSingleLane(store->getArgOperand(2));
+      if (!lane)
+        continue;
+      IRBuilder<> builder(store);
+      Value *element = builder.CreateExtractElement(store->getArgOperand(0), *lane);
+      Value *address =
+          builder.CreateConstGEP1_32(element->getType(), store->getArgOperand(1), *lane);
+      uint64_t size = module.getDataLayout().getTypeStoreSize(element->getType());
+      Align align = commonAlignment(store->getParamAlign(1).valueOrOne(), *lane * size);
+      builder.CreateAlignedStore(element, address, align)->copyMetadata(*store);
+      store->eraseFromParent();
+    }
+}
+
 void buddy::optimize(Module &module, TargetMachine &machine) {
   // They make `optnone` mean something.
   PassInstrumentationCallbacks callbacks;
@@ -62,4 +105,5 @@ void buddy::optimize(Module &module, TargetMachine &machine) {
     builder.buildO0DefaultPipeline(OptimizationLevel::O0).run(module, modules);
   else
     builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
+  storeSingleLanes(module);
 }

@@ -19,10 +19,18 @@ from . import counters, driver, knobs, partition, profiling
 from .attention_capture import capture_attention
 from .decompose import decompositions
 from .errors import BuddyError, UnsupportedOpError
-from .executable import ENTRY, Launcher, argument_positions
+from .executable import (
+    ENTRY,
+    Launcher,
+    SizeFunction,
+    argument_positions,
+    finisher,
+    symbol_sources,
+)
 from .importer import import_graph, new_module
 from .options import Options
 from .signature import Argument, ImportedFunction
+from .views import View, concrete, returning_owners
 
 log = logging.getLogger(__name__)
 
@@ -138,20 +146,20 @@ def compile_whole(
         for i, n in enumerate(placeholders)
     ]
     module = new_module()
-    with counters.stage("import"):
+    with counters.stage("import"), returning_owners(graph_module.graph) as views:
         imported = import_graph(
             graph_module, module, ENTRY, arguments, dialect=options.dialect, checks=True
         )
+        strides = [_strides(o) for o in graph_module.graph.output_node().args[0]]
     counters.count("nodes_lowered", imported.nodes_lowered)
     values = [n.meta.get("val") for n in placeholders]
-    strides = [_strides(o) for o in graph_module.graph.output_node().args[0]]
     if not imported.results and not mutated:
-        launch = _NoResults(imported, values)
+        launch = _NoResults(imported, values, views)
     else:
         executable = _load(options, module)
         names = [n.name for n in placeholders]
         positions = argument_positions(imported.arguments, names, imported.constants)
-        launch = Launcher(executable, imported, positions, values, strides, bool(static))
+        launch = Launcher(executable, imported, positions, values, strides, views, bool(static))
     return launch
 
 
@@ -173,7 +181,7 @@ def _strides(output: Any) -> Sequence[int] | None:
     value = output.meta.get("val") if isinstance(output, fx.Node) else None
     if not isinstance(value, torch.Tensor) or value.is_contiguous():
         return None
-    return [s if isinstance(s, int) else s.node.hint for s in value.stride()]
+    return concrete(value.stride())
 
 
 def _load(options: Options, module) -> Any:
@@ -202,11 +210,14 @@ def _load(options: Options, module) -> Any:
 class _NoResults:
     """A graph that only hands on arguments and sizes: there is nothing to compile."""
 
-    def __init__(self, imported: ImportedFunction, placeholder_values: Sequence[Any]):
-        from .executable import SizeFunction, _finisher, symbol_sources
-
+    def __init__(
+        self,
+        imported: ImportedFunction,
+        placeholder_values: Sequence[Any],
+        views: Sequence[View],
+    ):
         sizes = SizeFunction(symbol_sources(placeholder_values))
-        self.finish = _finisher(imported.outputs, sizes, [None] * len(imported.outputs))
+        self.finish = finisher(imported.outputs, sizes, [None] * len(imported.outputs), views)
 
     def __call__(self, args: Sequence[Any]) -> list[Any]:
         return self.finish(args, [])

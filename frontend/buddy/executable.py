@@ -19,8 +19,9 @@ import torch
 
 from .counters import stage
 from .errors import OutOfRangeError
-from .signature import Argument, ImportedFunction
+from .signature import Argument, ImportedFunction, Output
 from .types import Dim
+from .views import View, windows
 
 ENTRY = "forward"
 PREPARE = "prepare"
@@ -71,15 +72,20 @@ _SIZE_NAMES = {"max": max, "min": min, "math": __import__("math")}
 def symbol_sources(placeholder_values: Sequence[Any]) -> dict[sympy.Symbol, str]:
     """For every symbol, the Python expression over the argument list `a` that gives it."""
     sources: dict[sympy.Symbol, str] = {}
+
+    def add(size: Any, text: str) -> None:
+        if isinstance(size, torch.SymInt) and size.node.expr.is_Symbol:
+            sources.setdefault(size.node.expr, text)
+
     for i, value in enumerate(placeholder_values):
-        if isinstance(value, torch.SymInt) and value.node.expr.is_Symbol:
-            sources.setdefault(value.node.expr, f"a[{i}]")
+        add(value, f"a[{i}]")
     for i, value in enumerate(placeholder_values):
         if not isinstance(value, torch.Tensor):
             continue
-        for d, size in enumerate(value.shape):
-            if isinstance(size, torch.SymInt) and size.node.expr.is_Symbol:
-                sources.setdefault(size.node.expr, f"a[{i}].shape[{d}]")
+        for d in range(value.dim()):
+            add(value.shape[d], f"a[{i}].shape[{d}]")
+            add(value.stride(d), f"a[{i}].stride({d})")
+        add(value.storage_offset(), f"a[{i}].storage_offset()")
     return sources
 
 
@@ -98,6 +104,7 @@ class Launcher:
         positions: Sequence[int | torch.Tensor],
         placeholder_values: Sequence[Any],
         output_strides: Sequence[Sequence[int] | None],
+        views: Sequence[View],
         freeze: bool,
     ):
         self.executable = executable
@@ -113,7 +120,7 @@ class Launcher:
             for p, a in zip(self.positions, imported.arguments)
             if a.kind == "parameter" and isinstance(p, int) and self.freeze
         ]
-        self.finish = _finisher(imported.outputs, self.sizes, output_strides)
+        self.finish = finisher(imported.outputs, self.sizes, output_strides, views)
         self.output_shapes = self.sizes.compile([r.shape for r in imported.results])
         self.output_dtypes = [r.dtype for r in imported.results]
         self.messages = imported.messages
@@ -275,8 +282,19 @@ def allocate_workspace(size: int) -> torch.Tensor:
     return torch.empty(max(size, 1), dtype=torch.int8)
 
 
-def _finisher(outputs, sizes: SizeFunction, strides) -> Callable[[Sequence[Any], list], list]:
-    """From the function's results to the graph's outputs, in its order and strides."""
+def finisher(
+    outputs: Sequence[Output],
+    sizes: SizeFunction,
+    strides: Sequence[Sequence[int] | None],
+    views: Sequence[View],
+) -> Callable[[Sequence[Any], list], list]:
+    """From the function's results to the graph's outputs, in its order, strides and views."""
+    owners = _owners(outputs, sizes, strides)
+    cut = windows(views, sizes)
+    return lambda args, results: cut(args, owners(args, results))
+
+
+def _owners(outputs, sizes: SizeFunction, strides) -> Callable[[Sequence[Any], list], list]:
     symbolic = sizes.compile([[o.size] for o in outputs if o.kind == "symbol"])
     permutations = [None if s is None else _permutation(s) for s in strides]
     plain = all(o.kind == "result" and o.index == i for i, o in enumerate(outputs))

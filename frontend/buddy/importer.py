@@ -338,11 +338,11 @@ class _GraphImporter:
     # Results.
 
     def _finish(self, function: func.FuncOp, signature: Signature) -> ImportedFunction:
-        results: list[ir.Value] = []
+        returned: dict[fx.Node, ir.Value] = {}
         node = next(n for n in self.graph_module.graph.nodes if n.op == "output")
-        outputs = [self._output(n, results) for n in node.args[0]]
+        outputs = [self._output(n, returned) for n in node.args[0]]
         failure = first_failure(self.emitter)
-        results += failure.values
+        results = [*returned.values(), *failure.values]
         specs = [self.emitter.spec(v) for v in results]
         attributes = [ir.DictAttr.get({}) for _ in results]
         for target, value in self.updates.items():
@@ -360,8 +360,8 @@ class _GraphImporter:
         made = signature.arguments, self.constants, specs, outputs, self.nodes_lowered
         return ImportedFunction(self.name, *made, failure.messages)
 
-    def _output(self, node: Any, results: list[ir.Value]) -> Output:
-        """Where one output comes from; equal values are returned once."""
+    def _output(self, node: Any, returned: dict[fx.Node, ir.Value]) -> Output:
+        """Where one output comes from; two nodes of one value, such as a clone, are two results."""
         value = self.values[node] if isinstance(node, fx.Node) else node
         if value is None:
             return Output("none")
@@ -369,12 +369,10 @@ class _GraphImporter:
             return Output("symbol", size=value)
         if node in self.given:
             return Output("argument", self.placeholders.index(node))
-        if any(value == update for update in self.updates.values()):
-            target = next(t for t, v in self.updates.items() if v == value)
-            return Output("argument", self.placeholders.index(target))
-        if value not in results:
-            results.append(value)
-        return Output("result", results.index(value))
+        if node.target is torch.ops.aten.copy_.default:
+            return Output("argument", self.placeholders.index(node.args[0]))
+        returned[node] = value
+        return Output("result", list(returned).index(node))
 
     def _argument_attributes(self, signature: Signature) -> list[ir.Attribute]:
         attributes = []

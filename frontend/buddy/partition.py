@@ -65,6 +65,7 @@ def _try_parts(
         copy, _Compilable(names), allows_single_node_partition=True
     )
     fused = partitioner.partition_and_fuse()
+    _write_last(fused.graph)
     placeholders = [n for n in fused.graph.nodes if n.op == "placeholder"]
     parameters = {n for i, n in enumerate(placeholders) if i in static}
     refused: list[UnsupportedOp] = []
@@ -76,6 +77,14 @@ def _try_parts(
                 refused += error.ops
     fused.recompile()
     return fused, refused
+
+
+def _write_last(graph: fx.Graph) -> None:
+    """What updates arguments back to the end: nothing tells their readers that it must be last."""
+    output = graph.output_node()
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten.copy_.default:
+            output.prepend(node)
 
 
 def _report(refused: Sequence[UnsupportedOp]) -> None:

@@ -39,3 +39,18 @@ func.func @updated(%cache: memref<8xf32> {buddy.kind = "input", buddy.name = "ca
 func.func @forwarded(%x: memref<8xf32> {buddy.kind = "input", buddy.name = "x"}) -> memref<8xf32> {
   return %x : memref<8xf32>
 }
+
+// -----
+
+// Arguments that change places: no update may overwrite what another one reads.
+// CHECK-LABEL: func @swapped
+// CHECK-SAME:    %[[A:[a-z0-9]+]]: memref<8xf32>{{.*}}, %[[B:[a-z0-9]+]]: memref<8xf32>
+// CHECK:       memref.copy %[[B]], %[[OLD_B:.*]] :
+// CHECK:       memref.copy %[[A]], %[[OLD_A:.*]] :
+// CHECK:       memref.copy %[[OLD_B]], %[[A]]
+// CHECK:       memref.copy %[[OLD_A]], %[[B]]
+func.func @swapped(%a: memref<8xf32> {buddy.kind = "input", buddy.name = "a", buddy.mutable},
+                   %b: memref<8xf32> {buddy.kind = "input", buddy.name = "b", buddy.mutable})
+    -> (memref<8xf32> {buddy.updates = 0 : i64}, memref<8xf32> {buddy.updates = 1 : i64}) {
+  return %b, %a : memref<8xf32>, memref<8xf32>
+}

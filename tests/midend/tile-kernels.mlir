@@ -66,3 +66,12 @@ func.func private @unpacked(%x: tensor<3x128x40xf32>, %w: tensor<3x256x40xf32>, 
   %m = "buddy.matmul"(%x, %w, %e) {transposed, buddy.tile_dims = array<i64: 0, 1, 2>} : (tensor<3x128x40xf32>, tensor<3x256x40xf32>, tensor<3x128x256xf32>) -> tensor<3x128x256xf32>
   return %m : tensor<3x128x256xf32>
 }
+
+// -----
+
+// A kernel that was simplified to one of its arguments has nothing to tile.
+// CHECK-LABEL: func private @identity
+// CHECK-NEXT:  return
+func.func private @identity(%x: tensor<1x1xf16>, %e: tensor<1x1xf16>) -> tensor<1x1xf16> attributes {buddy.kernel} {
+  return %x : tensor<1x1xf16>
+}

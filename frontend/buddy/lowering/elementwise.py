@@ -84,7 +84,10 @@ register_pointwise(
 
 
 def _atan2(y, x):
-    return math.atan2(y, x)
+    """Of two zeros it is the answer for x = ±1: MLIR folds such constants to NaN."""
+    zero = s.like(0, x)
+    zeros = arith.andi(s.compare("eq", x, zero), s.compare("eq", y, zero))
+    return math.atan2(y, s.select(zeros, math.copysign(s.like(1, x), x), x))
 
 
 def _pow(x, y):

@@ -123,9 +123,15 @@ class Emitter:
         if dtype is None:
             promoted = [x for i, x in enumerate(operands) if i not in keep]
             dtype = self.promote(*promoted) if out.dtype == torch.bool else out.dtype
+        wraps = dtype == torch.uint8  # -1 is 255, before it is computed with as i32
         dtype = compute_dtype(dtype)
         tensors = [x for x in operands if isinstance(x, ir.Value)]
-        numbers = [None if isinstance(x, ir.Value) else self.number(x, dtype) for x in operands]
+        numbers = [
+            None
+            if isinstance(x, ir.Value)
+            else self.number(x % 256 if wraps and isinstance(x, int) else x, dtype)
+            for x in operands
+        ]
 
         def body(*elements: ir.Value) -> ir.Value:
             given = iter(zip(elements, tensors))
@@ -135,6 +141,8 @@ class Emitter:
                     element, source = next(given)
                     stored = self.dtype(source)
                     wanted = stored if position in keep else dtype
+                    if wraps and wanted != stored:
+                        element, stored = scalar.cast(element, stored, torch.uint8), torch.uint8
                     number = scalar.cast(element, stored, wanted, implicit=True)
                 arguments.append(number)
             return self.to_dtype(fn(*arguments), dtype, out.dtype)
@@ -236,6 +244,8 @@ class Emitter:
     def slice(self, x: ir.Value, offsets, sizes, strides=None) -> ir.Value:
         """A box of x: offsets, sizes and strides per dimension (strides default to 1)."""
         spec = self.spec(x).with_shape(sizes)
+        if self.is_empty(spec):  # an offset at the end of x is none inside it
+            return self.empty(spec)
         strides = strides or [1] * spec.rank
         value = tensor.ExtractSliceOp(
             spec.mlir_type(), x, *self._slice_operands(offsets, sizes, strides)
@@ -248,6 +258,8 @@ class Emitter:
 
     def insert(self, x: ir.Value, into: ir.Value, offsets, strides=None) -> ir.Value:
         """`into` with x written at `offsets`, which may be index values."""
+        if self.is_empty(self.spec(x)):
+            return into
         strides = strides or [1] * self.rank(into)
         operands = self._slice_operands(offsets, self.shape(x), strides)
         value = tensor.InsertSliceOp(x, into, *operands).result

@@ -4,6 +4,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 
 using namespace mlir;
 
@@ -81,17 +82,53 @@ DictionaryAttr describeOutput(func::FuncOp function, unsigned index, unsigned nu
        b.getNamedAttr("buddy.name", name ? name : b.getStringAttr("output." + Twine(number)))});
 }
 
+/// The buffer that `value` is, or is a view of.
+Value findBuffer(Value value) {
+  while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
+    value = view.getViewSource();
+  return value;
+}
+
+/// An argument of the function and the value that it has at the end.
+using Update = std::pair<Value, Value>;
+
+/// Makes all updates at once: what reads an argument that another one writes to, as in a swap,
+/// is kept elsewhere first.
+void storeUpdates(ArrayRef<Update> updates, Operation *terminator) {
+  OpBuilder builder(terminator);
+  Location loc = terminator->getLoc();
+  SmallVector<Value> values;
+  for (auto [argument, value] : updates) {
+    Value source = findBuffer(value);
+    bool overwritten = llvm::any_of(
+        updates, [&](Update other) { return other.first == source && source != argument; });
+    if (overwritten) {
+      auto type = cast<MemRefType>(value.getType());
+      SmallVector<Value> sizes;
+      for (int64_t i = 0; i < type.getRank(); ++i)
+        if (type.isDynamicDim(i))
+          sizes.push_back(memref::DimOp::create(builder, loc, value, i));
+      Value kept = memref::AllocOp::create(
+          builder, loc, MemRefType::get(type.getShape(), type.getElementType()), sizes);
+      memref::CopyOp::create(builder, loc, value, kept);
+      value = kept;
+    }
+    values.push_back(value);
+  }
+  for (auto [update, value] : llvm::zip(updates, values))
+    if (value != update.first)
+      memref::CopyOp::create(builder, loc, value, update.first);
+}
+
 void passDestinations(func::FuncOp function) {
   auto terminator = cast<func::ReturnOp>(function.front().getTerminator());
   DenseSet<Operation *> placed;
+  SmallVector<Update> updates;
   unsigned outputs = 0;
   for (unsigned index = 0; index < function.getNumResults(); ++index) {
     Value value = terminator.getOperand(index);
     if (auto updated = function.getResultAttrOfType<IntegerAttr>(index, "buddy.updates")) {
-      Value argument = function.getArgument(updated.getInt());
-      OpBuilder builder(terminator);
-      if (value != argument)
-        memref::CopyOp::create(builder, terminator.getLoc(), value, argument);
+      updates.emplace_back(function.getArgument(updated.getInt()), value);
       continue;
     }
     unsigned position = function.getNumArguments();
@@ -99,6 +136,7 @@ void passDestinations(func::FuncOp function) {
                                   describeOutput(function, index, outputs++), value.getLoc());
     moveInto(function.getArgument(position), value, terminator, placed);
   }
+  storeUpdates(updates, terminator);
   terminator->setOperands({});
   (void)function.eraseResults(BitVector(function.getNumResults(), true));
 }

@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Outputs that share memory: compiled code returns the owner, the views of it are made here.
+
+Values in the compiled module have no memory in common, but a graph's outputs may: `y, y.t()`, or
+`y[::2]` alone, which has the strides of y. What owns each output's memory is known from the
+graph's fake tensors. Views of an argument are views of what the caller gave.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx
+
+from .types import Dim
+
+
+@dataclass(frozen=True)
+class View:
+    """An output as a window of the memory of `owner`, an output of the rewritten graph.
+
+    Without a shape it is the owner itself. The offset counts from the owner's first element.
+    """
+
+    owner: int
+    shape: tuple[Dim, ...] | None = None
+    strides: tuple[Dim, ...] = ()
+    offset: Dim = 0
+
+
+@contextlib.contextmanager
+def returning_owners(graph: fx.Graph) -> Iterator[list[View]]:
+    """While it lasts the graph returns each owner once; gives what it returns else, as views."""
+    output = graph.output_node()
+    own = output.args
+    owners = _owners(graph)
+    returned: list[Any] = []
+    views = []
+    for node in own[0]:
+        owner = _owner_of(node, owners)
+        if owner not in returned:
+            returned.append(owner)
+        views.append(_view(node, owner, returned.index(owner)))
+    output.args = (tuple(returned),)
+    try:
+        yield views
+    finally:
+        output.args = own
+
+
+def windows(views: Sequence[View], sizes: Any) -> Callable[[Sequence[Any], list], list]:
+    """`f(args, owners)` giving the graph's outputs; `sizes` compiles symbolic ones."""
+    cut = [v for v in views if v.shape is not None]
+    if not cut and [v.owner for v in views] == list(range(len(views))):
+        return lambda args, owners: owners
+    shapes = sizes.compile([d for v in cut for d in (v.shape, v.strides, (v.offset,))])
+
+    def make(args: Sequence[Any], owners: list) -> list:
+        given = iter(shapes(args))
+        return [
+            owners[v.owner] if v.shape is None else _window(owners[v.owner], *_three(given))
+            for v in views
+        ]
+
+    return make
+
+
+def _three(numbers) -> tuple:
+    return next(numbers), next(numbers), next(numbers)[0]
+
+
+def _window(owner: torch.Tensor, shape, strides, offset: int) -> torch.Tensor:
+    return owner.as_strided(shape, strides, owner.storage_offset() + offset)
+
+
+def _owners(graph: fx.Graph) -> dict[Any, fx.Node]:
+    """The first node of every storage."""
+    owners: dict[Any, fx.Node] = {}
+    for node in filter(_is_strided, graph.nodes):
+        owners.setdefault(_storage(node), node)
+    return owners
+
+
+def _owner_of(node: Any, owners: dict[Any, fx.Node]) -> Any:
+    """The node to be returned in the place of an output: itself, unless it is a view."""
+    if not _is_strided(node):
+        return node
+    owner = _argument_of(node) or owners[_storage(node)]
+    whole = owner.meta["val"]
+    if whole.dtype != node.meta["val"].dtype:
+        return node
+    return owner if owner.op == "placeholder" or _fills_its_memory(whole) else node
+
+
+def _is_strided(node: Any) -> bool:
+    value = node.meta.get("val") if isinstance(node, fx.Node) else None
+    return isinstance(value, torch.Tensor) and value.layout == torch.strided
+
+
+def _storage(node: fx.Node) -> Any:
+    return node.meta["val"].untyped_storage()._cdata
+
+
+def _argument_of(node: fx.Node) -> fx.Node | None:
+    """The argument that node is a view of; of several in one memory, the one it was made from."""
+    while node.op != "placeholder":
+        sources = (n for n in node.all_input_nodes if _is_strided(n))
+        source = next((n for n in sources if _storage(n) == _storage(node)), None)
+        if source is None:
+            return None
+        node = source
+    return node
+
+
+def _fills_its_memory(x: torch.Tensor) -> bool:
+    """Whether every element of the storage is one of x's, so that x has all of it to show."""
+    shape, strides = concrete(x.shape), concrete(x.stride())
+    expected = 1
+    for stride, size in sorted(zip(strides, shape)):
+        if size != 1 and stride != expected:
+            return False
+        expected *= size
+    return math.prod(shape) > 0 and concrete([x.storage_offset()]) == [0]
+
+
+def concrete(sizes: Sequence[Any]) -> list[int]:
+    """Symbolic sizes through their hints: good enough to be ordered, not to be computed with."""
+    return [s if isinstance(s, int) else s.node.hint for s in sizes]
+
+
+def _view(node: Any, owner: Any, index: int) -> View:
+    if node is owner:
+        return View(index)
+    value = node.meta["val"]
+    offset = value.storage_offset() - owner.meta["val"].storage_offset()
+    return View(index, _dims(value.shape), _dims(value.stride()), *_dims([offset]))
+
+
+def _dims(sizes: Sequence[Any]) -> tuple[Dim, ...]:
+    return tuple(s if isinstance(s, int) else s.node.expr for s in sizes)

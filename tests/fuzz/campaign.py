@@ -1,0 +1,264 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compile random programs with Buddy and compare all that they do with eager PyTorch.
+
+    python tests/fuzz/campaign.py --graphs 20000 --seed 1 --jobs 2
+
+Findings are shrunk, printed, and written to the output folder as tests ready to be pasted into
+tests/fuzz/test_findings.py. Exit status 1 if there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import sys
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from drawing import programs
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.errors import FlakyFailure
+from programs import Program
+from reduction import reduced
+from worker import Usage, Verdict, Worker
+
+ROUND = 64  # programs between two reports
+BATCH = 8  # programs that are compiled as one
+LEAST_STEPS = 3
+SHRINK_SECONDS = 30  # that Hypothesis gets for a finding
+WARM = 400  # programs after which a worker's memory is measured
+LEAK = 60_000  # bytes a program
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Finding:
+    """A program, as small as could be made, and what is wrong with it."""
+
+    program: Program
+    verdict: Verdict
+    number: int
+
+    def as_test(self) -> str:
+        """Python that can be pasted as a test."""
+        comment = textwrap.indent(self.verdict.text[:1500], "# ", lambda line: True)
+        body = textwrap.indent(str(self.program), "    ")
+        calls = len(self.program.calls)
+        return (
+            f"# {self.verdict.kind} (program {self.number})\n{comment}\n"
+            f"def test_finding():\n{body}\n\n    check_calls(program, arguments, {calls})\n"
+        )
+
+
+@dataclass
+class Report:
+    """One round's result, or several rounds' together."""
+
+    graphs: int = 0
+    verdicts: Counter = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    fallbacks: Counter = field(default_factory=Counter)
+    since_finding: int = 0
+
+    def add(self, other: Report) -> None:
+        self.graphs += other.graphs
+        self.verdicts += other.verdicts
+        self.findings += other.findings
+        self.usage = other.usage
+        self.fallbacks |= other.fallbacks
+        self.since_finding = 0 if other.findings else self.since_finding + other.graphs
+
+
+def hypothesis_run(number: int, test: Callable[[Program], None], *phases: Phase) -> None:
+    """Give `test` the simplest program, then program `number`, then smaller ones if it raises.
+
+    One seed a program: what Hypothesis draws after it would be its variations.
+    """
+
+    @seed(number)
+    @settings(
+        max_examples=2,
+        database=None,
+        deadline=None,
+        phases=phases,
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(programs())
+    def run(program: Program) -> None:
+        test(program)
+
+    run()
+
+
+def program_of(number: int) -> Program:
+    """The program depends on its number alone."""
+    drawn: list[Program] = []
+    hypothesis_run(number, drawn.append, Phase.generate)
+    return drawn[-1]
+
+
+def draw_round(first: int) -> dict[int, Program]:
+    """The programs from number `first` on, without those that came out too short."""
+    drawn = {number: program_of(number) for number in range(first, first + ROUND)}
+    return {number: p for number, p in drawn.items() if len(p.steps) >= LEAST_STEPS}
+
+
+def judge_round(drawn: dict[int, Program], worker: Worker) -> dict[int, Verdict]:
+    """Each program's verdict."""
+    verdicts: dict[int, Verdict] = {}
+    numbers = list(drawn)
+    for start in range(0, len(numbers), BATCH):
+        group = numbers[start : start + BATCH]
+        verdicts.update(zip(group, worker.judge([drawn[number] for number in group])))
+    return verdicts
+
+
+def shrink(number: int, found: Verdict, worker: Worker) -> Finding:
+    """Program `number` made small, by Hypothesis for a while, as long as it fails alike."""
+    failed = [Finding(program_of(number), found, number)]
+    end = time.monotonic() + SHRINK_SECONDS
+
+    def fails(program: Program) -> bool:
+        verdict = worker.judge([program])[0]
+        if verdict.kind == found.kind:
+            failed.append(Finding(program, verdict, number))
+        return verdict.kind == found.kind
+
+    def test(program: Program) -> None:
+        assert time.monotonic() > end or not fails(program)
+
+    with contextlib.suppress(AssertionError, FlakyFailure):
+        hypothesis_run(number, test, Phase.generate, Phase.shrink)
+    smallest = min(failed, key=lambda f: (len(f.program.steps), len(str(f.program))))
+    failed[:] = [smallest]
+    reduced(smallest.program, fails)
+    return failed[-1]
+
+
+def run_round(first: int, worker: Worker, shrinking: bool) -> Report:
+    drawn = draw_round(first)
+    verdicts = judge_round(drawn, worker)
+    report = Report(len(drawn), Counter(verdict.kind for verdict in verdicts.values()))
+    for number, verdict in verdicts.items():
+        if verdict.is_finding and shrinking:
+            report.findings.append(shrink(number, verdict, worker))
+        elif verdict.is_finding:
+            report.findings.append(Finding(drawn[number], verdict, number))
+    report.usage = worker.usage
+    report.fallbacks = Counter(worker.usage.fallbacks)
+    return report
+
+
+class LeakWatch:
+    """Compares what a worker holds with what it held when it was warm."""
+
+    def __init__(self):
+        self.warm: Usage | None = None
+        self.graphs = 0
+        self.start = -1
+
+    def see(self, worker: Worker, graphs: int) -> Verdict | None:
+        """A verdict where handles or mapped modules stay, or memory grows steadily."""
+        if worker.starts != self.start:
+            self.warm, self.graphs, self.start = None, 0, worker.starts
+        self.graphs += graphs
+        now = worker.usage
+        if self.warm is None:
+            self.warm = now if self.graphs >= WARM else None
+            return None
+        if now.libraries or now.handles > self.warm.handles:
+            return Verdict("leak", f"{now}, after the first {WARM} programs {self.warm}")
+        return None
+
+    def growth(self, usage: Usage) -> float:
+        """Bytes a program since the process was warm."""
+        more = self.graphs - WARM
+        return (usage.resident - self.warm.resident) / more if self.warm and more > WARM else 0.0
+
+
+def run_job(job: int, options: argparse.Namespace, queue) -> None:
+    """Every `jobs`-th round of programs, until there are enough."""
+    watch = LeakWatch()
+    wanted, number = options.graphs / options.jobs, ROUND * job
+    with Worker() as worker:
+        while wanted > 0:
+            report = run_round(options.seed * 1_000_000 + number, worker, options.shrink)
+            wanted, number = wanted - report.graphs, number + ROUND * options.jobs
+            leak = watch.see(worker, report.graphs)
+            growth = watch.growth(worker.usage)
+            queue.put((job, report, leak, growth))
+    queue.put((job, None, None, 0.0))
+
+
+def reports(options: argparse.Namespace) -> Iterator[tuple]:
+    """What the jobs send, as it comes."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    jobs = [context.Process(target=run_job, args=(i, options, queue)) for i in range(options.jobs)]
+    for process in jobs:
+        process.start()
+    running = len(jobs)
+    while running:
+        item = queue.get()
+        if item[1] is None:
+            running -= 1
+        else:
+            yield item
+    for process in jobs:
+        process.join()
+
+
+def write(findings: Iterable[Finding], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for finding in findings:
+        text = finding.as_test()
+        path = folder / f"{finding.verdict.kind}-{abs(hash(text)) % 10**8:08}.py"
+        path.write_text(text)
+        print(f"\n{path}\n{text}", flush=True)
+
+
+def parsed_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--graphs", type=int, default=1000, help="programs to run (default 1000)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed: other programs")
+    parser.add_argument("--jobs", type=int, default=2, help="worker processes (default 2)")
+    parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="report as drawn")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "fuzz", help="for findings")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parsed_arguments()
+    total, started, worst = Report(), time.monotonic(), 0.0
+    leaks: list[Verdict] = []
+    for _, report, leak, growth in reports(options):
+        total.add(report)
+        worst = max(worst, growth)
+        leaks += [leak] if leak else []
+        write(report.findings, options.out)
+        rate = total.graphs / (time.monotonic() - started)
+        print(
+            f"{total.graphs} graphs, {rate:.1f}/s, {len(total.findings)} findings "
+            f"({total.since_finding} since the last), {dict(total.verdicts)}, "
+            f"{report.usage.resident >> 20} MiB, {growth / 1024:.0f} KiB a graph",
+            flush=True,
+        )
+    print("run eagerly:", dict(total.fallbacks))
+    for leak in leaks[:3]:
+        print(leak.text)
+    if worst > LEAK:
+        print(f"memory grows by {worst:.0f} bytes a graph")
+    return int(bool(total.findings or leaks or worst > LEAK))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

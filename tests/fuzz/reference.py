@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What a program may answer: eager's values, and how far a correct compiler may be from them.
+
+A value is free when an op that rounds, or one computed from it, made it. How free, each of its
+elements tells: the program runs again, every free op in f64 and disturbed by its freedom at the
+precision it works in, and rounded as eager rounds. Where these runs agree with eager to the last
+bit, so must the compiler; where they differ, it may be a few times as far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from operations import BY_TEMPLATE, Freedom
+from programs import Program, Step, evaluate, run_steps, widened
+
+RUNS = 8
+MANY_RUNS = 100
+SAFETY = 4.0
+UNITS = 4  # in the last place, of a rounded op
+
+
+@dataclass
+class Observed:
+    """All that a caller sees of a run: outputs, and the memory of the inputs."""
+
+    outputs: list[torch.Tensor]
+    inputs: list[torch.Tensor]
+
+    @property
+    def memory(self) -> list[torch.Tensor]:
+        """The whole storage of each input, also what its view leaves out."""
+        whole = []
+        for x in self.inputs:
+            flat = torch.empty(0, dtype=x.dtype)
+            whole.append(flat.set_(x.untyped_storage()))
+        return whole
+
+    def tensors(self) -> list[torch.Tensor]:
+        return [*self.outputs, *self.memory]
+
+
+class Reference:
+    """One call of a program in eager PyTorch."""
+
+    def __init__(self, program: Program, call: int):
+        self.program = program
+        self.call = call
+        self.inputs = program.arguments(call)
+        self.values = run_steps(program, self.inputs, self._evaluate)
+        self.observed = self._observe(self.inputs, self.values)
+        self._disturbed: list[list[torch.Tensor]] = []
+
+    def _evaluate(self, step: Step, values: list) -> torch.Tensor:
+        return evaluate(step, values)
+
+    def _observe(self, inputs: list, values: list) -> Observed:
+        return Observed([values[i] for i in self.program.outputs], inputs)
+
+    @cached_property
+    def free(self) -> list[bool]:
+        """For each tensor observed, whether it may differ from eager's."""
+        tainted: set[int] = set()
+
+        def storage(x):
+            return x.untyped_storage().data_ptr()
+
+        inputs = self.program.arguments(self.call)
+
+        def follow(step: Step, values: list) -> torch.Tensor:
+            result = evaluate(step, values)
+            floating = result.dtype.is_floating_point
+            own = floating and BY_TEMPLATE[step.template].freedom is not Freedom.EXACT
+            if own or any(storage(values[i]) in tainted for i in step.operands):
+                tainted.add(storage(result))
+                if BY_TEMPLATE[step.template].writes:
+                    tainted.add(storage(values[step.operands[0]]))
+            return result
+
+        # Kept alive until the end: an address is the storage's name.
+        values = run_steps(self.program, inputs, follow)
+        observed = self._observe(inputs, values)
+        return [storage(x) in tainted for x in observed.tensors()]
+
+    def disturbed(self, runs: int) -> list[list[torch.Tensor]]:
+        """The tensors observed in each disturbed run.
+
+        The first is not disturbed: half precision is f32 there, as in a compiler that does not
+        round what it does not store.
+        """
+        if not self._disturbed:
+            self._disturbed.append(self._run_wide())
+        for run in range(len(self._disturbed), runs):
+            disturbance = Disturbance(run, amplitude=float(run > 1), snaps=run % 2 > 0)
+            inputs = self.program.arguments(self.call)
+            values = run_steps(self.program, inputs, disturbance.evaluate)
+            self._disturbed.append(self._observe(inputs, values).tensors())
+        return self._disturbed[:runs]
+
+    def _run_wide(self) -> list[torch.Tensor]:
+        program = widened(self.program)
+        inputs = program.arguments(self.call)
+        values = run_steps(program, inputs, self._evaluate)
+        own = self.observed.tensors()
+        return [x.to(y.dtype) for x, y in zip(self._observe(inputs, values).tensors(), own)]
+
+    def allowance(self, position: int, runs: int = RUNS) -> torch.Tensor:
+        """How far each element of a tensor may be from eager's, infinity where any will do.
+
+        More runs find more of the jumps that a value near a whole number or a tie may make.
+        """
+        own = self.observed.tensors()[position]
+        wide = own.to(torch.float64)
+        most = torch.zeros_like(wide)
+        for run in self.disturbed(runs):
+            other = run[position].to(torch.float64)
+            same = (other == wide) | (other.isnan() & wide.isnan())
+            distance = torch.where(same, 0.0, (other - wide).abs())
+            most = torch.maximum(most, torch.where(distance.isfinite(), distance, torch.inf))
+        if not own.dtype.is_floating_point:
+            return torch.where(most > 0, torch.inf, 0.0)
+        limits = torch.finfo(own.dtype)
+        unit = (wide.abs() * limits.eps).clamp_min(limits.smallest_normal * limits.eps)
+        return SAFETY * most + torch.where(wide.isfinite(), unit, 0.0)
+
+
+class Disturbance:
+    """One run in which every free op does as it may.
+
+    With `snaps` sums that almost cancel are 0: what another order of additions may make of them.
+    """
+
+    def __init__(self, seed: int, amplitude: float, snaps: bool):
+        self.generator = torch.Generator().manual_seed(seed)
+        self.amplitude = amplitude
+        self.snaps = snaps
+
+    def evaluate(self, step: Step, values: list) -> torch.Tensor:
+        op = BY_TEMPLATE[step.template]
+        if op.freedom is Freedom.EXACT:
+            return evaluate(step, values)
+        if op.freedom is Freedom.ZERO_SIGN:
+            result = evaluate(step, values)
+            return self._flip_zeros(result, in_place=op.writes)
+        return self._evaluate_wide(step, values, op)
+
+    def _flip_zeros(self, x: torch.Tensor, in_place: bool) -> torch.Tensor:
+        if not x.dtype.is_floating_point or not self.amplitude:
+            return x
+        flipped = torch.where((x == 0) & (self._noise(x.shape) > 0), -x, x)
+        return x.copy_(flipped) if in_place else flipped
+
+    def _evaluate_wide(self, step: Step, values: list, op) -> torch.Tensor:
+        """In f64, with operands (if sums may be reordered) and result slightly off."""
+        kept = [values[i].clone() for i in step.operands]
+        natural = evaluate(step, {**dict(enumerate(values)), **dict(zip(step.operands, kept))})
+        if not natural.dtype.is_floating_point:
+            return evaluate(step, values)
+        work = torch.float64 if natural.dtype == torch.float64 else torch.float32
+        unit = torch.finfo(work).eps * self.amplitude
+        wide = {}
+        for i in step.operands:
+            x = values[i]
+            if x.dtype.is_floating_point:
+                x = x.to(torch.float64, copy=True)
+                if op.freedom is Freedom.ACCUMULATED:
+                    x = x * (1 + 2 * unit * self._noise(x.shape))
+            wide[i] = x
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            result = evaluate(step, wide)
+        finally:
+            torch.set_default_dtype(default)
+        result = result * (1 + UNITS * unit * self._noise(result.shape))
+        if self.snaps and op.freedom is Freedom.ACCUMULATED:
+            result = torch.where(result.abs() <= UNITS * unit * _largest(wide.values()), 0, result)
+        if op.writes:
+            return values[step.operands[0]].copy_(result)
+        return torch.empty_like(natural).copy_(result)
+
+    def _noise(self, shape) -> torch.Tensor:
+        return torch.rand(shape, generator=self.generator, dtype=torch.float64) * 2 - 1
+
+
+def _largest(tensors: Iterable[torch.Tensor]) -> float:
+    """The largest finite magnitude among all floats; 0 where there are none."""
+    magnitudes = (x[x.isfinite()].abs() for x in tensors if x.dtype.is_floating_point)
+    return max((float(x.max()) for x in magnitudes if x.numel()), default=0.0)

@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What random programs have found, each cut down to the lines that matter."""
+
+from __future__ import annotations
+
+import torch
+from comparison import check_calls
+
+
+def numbers(*shape: int) -> torch.Tensor:
+    return torch.arange(float(torch.Size(shape).numel())).view(shape)
+
+
+def test_outputs_that_are_views_share_memory_and_have_its_strides():
+    def program(a):
+        b = a * 2
+        return [b, b.t(), b[1:], b[:, ::2], b.expand(2, 3, 4), b.detach(), b.view(-1)[5:]]
+
+    check_calls(program, lambda call: [numbers(3, 4)])
+
+
+def test_views_of_what_is_not_an_output_itself():
+    def program(a):
+        b = a * 2
+        return [b.t()[1:], b.unfold(1, 2, 1), (a + 1).unsqueeze(0)[..., ::3]]
+
+    check_calls(program, lambda call: [numbers(3, 4)])
+    check_calls(program, lambda call: [numbers(4, 3).t()])
+
+
+def test_views_of_dynamic_sizes():
+    def program(a):
+        b = a * 2
+        return [b.t(), b[1:, ::2], b.view(-1)[2:]]
+
+    def arguments(call):
+        a = numbers(3 + call, 4 + 2 * call)
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        torch._dynamo.maybe_mark_dynamic(a, 1)
+        return [a]
+
+    check_calls(program, arguments, 3)
+
+
+def test_equal_outputs_with_memory_of_their_own():
+    def program(a, b):
+        a.add_(1)
+        c = b * 2
+        b.copy_(c)
+        return [a.clone(), c, c.clone(), torch.zeros(3), torch.zeros(3)]
+
+    check_calls(program, lambda call: [numbers(3, 4), numbers(3, 4)])
+
+
+def test_arguments_that_change_places():
+    def program(a, b, c):
+        old = a.clone()
+        a.copy_(b)
+        b.copy_(c)
+        c.copy_(old)
+        return [old]
+
+    check_calls(program, lambda call: [numbers(2, 3), -numbers(2, 3), 1 + numbers(2, 3)])
+
+
+def test_views_of_arguments_have_their_strides():
+    def program(a):
+        return [a.chunk(2, 1)[0], a.t(), a[1:, ::2]]
+
+    def arguments(call):
+        a = numbers(9 + call, 16 + 2 * call).to(torch.bfloat16)
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        torch._dynamo.maybe_mark_dynamic(a, 1)
+        return [a]
+
+    check_calls(program, arguments, 3)
+
+
+def test_padding_that_leaves_nothing_of_a_tensor():
+    def program(a):
+        return [torch.nn.functional.pad(a, (1, 0, -1, 2), value=2)]
+
+    check_calls(program, lambda call: [torch.ones(1, 1, dtype=torch.int64)])
+
+
+def test_a_shape_whose_size_is_right_for_a_reason_it_does_not_tell():
+    def program(a):
+        return [a.view(-1, 2) + 1, a.view(2, -1) * 2]
+
+    def arguments(call):
+        a = numbers(16 + 2 * call)
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        return [a]
+
+    check_calls(program, arguments, 3)
+
+
+def test_a_kernel_that_is_one_of_its_arguments():
+    def program(a):
+        b = torch.fmax(a, a)
+        return [b @ a]
+
+    check_calls(program, lambda call: [torch.full((1, 1), 3.0, dtype=torch.float16)])
+
+
+def test_outputs_that_are_views_beside_ops_that_run_eagerly():
+    def program(a, b):
+        c = b.sigmoid_()
+        return [a, c, a * 2]
+
+    def arguments(call):
+        a = numbers(17)
+        return [a, a[::2]]
+
+    check_calls(program, arguments)
+
+
+def test_arguments_are_updated_after_their_last_use():
+    def program(a, b):
+        c = torch.bitwise_and(b, b)
+        a.sub_(a)
+        return [a, c.neg_(), a == float("inf")]
+
+    def arguments(call):
+        a = numbers(3, 17).to(torch.uint8)
+        return [a, a[::2]]
+
+    check_calls(program, arguments)
+
+
+def test_numbers_wrap_around_as_unsigned_ones():
+    def program(a):
+        return [a < -3, a == -3, a // -3, a % -200, torch.clamp(a, -3, 100), torch.fmod(a, -3)]
+
+    check_calls(program, lambda call: [torch.arange(256).to(torch.uint8)])
+
+
+def test_a_row_of_narrow_numbers_that_ends_with_one_of_a_vector():
+    def program(a, b):
+        c = torch.bitwise_or(a, b)
+        return [torch.signbit(c), c.to(torch.int16)]
+
+    check_calls(program, lambda call: [torch.arange(33), torch.ones(1, 40, 1, dtype=torch.bool)])
+
+
+def test_angles_of_zeros_known_when_compiling():
+    def program(a):
+        zero = a.new_zeros(3)
+        return [torch.atan2(zero, zero), torch.atan2(-zero, -zero), torch.atan2(a, a)]
+
+    check_calls(program, lambda call: [torch.zeros(3)])
+
+
+def test_a_scalar_of_a_wider_dtype_does_not_widen():
+    def program(a, b):
+        return [a <= b, a + b, torch.maximum(a, b)]
+
+    check_calls(program, lambda call: [torch.arange(256).to(torch.uint8), torch.tensor(-3)])

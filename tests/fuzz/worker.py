@@ -1,0 +1,271 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""A process that compiles programs and judges their answers; it may die of them.
+
+`Worker` is its owner's side: it starts the process, hands it programs, and makes a verdict of a
+death or a hang. Several programs are compiled as one function of all of their inputs, which costs
+as little as one of them, and without Dynamo, which takes longer than all the rest. A program that
+fails there, or has dynamic sizes, is compiled alone, as a user would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import itertools
+import multiprocessing
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from programs import Program
+
+CPU_SECONDS = 180  # of one request, until it counts as a hang
+POLL_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`kind`: ok, mismatch, error, crash, hang, leak; or upstream: PyTorch alone fails as well."""
+
+    kind: str
+    text: str = ""
+
+    @property
+    def is_finding(self) -> bool:
+        return self.kind not in ("ok", "upstream")
+
+
+@dataclass
+class Usage:
+    """What the process holds after a request, its garbage collected, and what it has done."""
+
+    resident: int = 0  # bytes
+    handles: int = 0
+    libraries: int = 0  # compiled modules that are mapped
+    fallbacks: dict[str, int] = field(default_factory=dict)
+
+
+OK = Verdict("ok")
+OPTIONS = {"cache": False}
+
+
+# The process.
+
+
+def serve(connection, folder: str) -> None:
+    """Judge programs until the owner hangs up."""
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    log = os.open(Path(folder, "stderr"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    warnings.simplefilter("ignore")
+    import buddy  # noqa: F401 - registers the backend
+    import torch
+
+    torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(EOFError):
+        while True:
+            programs = connection.recv()
+            connection.send((judge(programs), usage()))
+
+
+def judge(programs: Sequence[Program]) -> list[Verdict]:
+    """A verdict for each program."""
+    static = [p for p in programs if not p.is_dynamic]
+    verdicts = dict(zip(map(id, static), _judge_together(static)))
+    return [OK if verdicts.get(id(p)) == OK else judge_alone(p) for p in programs]
+
+
+def judge_alone(program: Program) -> Verdict:
+    """The program compiled by Buddy; if that fails, whether PyTorch alone answers right."""
+    verdict = _attempt(program, "buddy", **OPTIONS)
+    if verdict.is_finding and (
+        _attempt(program, "aot_eager").is_finding or _mispredicts_strides(program)
+    ):
+        return Verdict("upstream", verdict.text)
+    return verdict
+
+
+def _mispredicts_strides(program: Program) -> bool:
+    """Whether PyTorch's own fake tensors have other strides: a compiler sees no others."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    expected = program.function()(*program.arguments(0))
+    with FakeTensorMode() as mode:
+        fakes = program.function()(*map(mode.from_tensor, program.arguments(0)))
+    return [x.stride() for x in fakes] != [x.stride() for x in expected]
+
+
+def _attempt(program: Program, backend: str, **options) -> Verdict:
+    from comparison import check_program
+
+    return _checked(lambda: check_program(program, _compiled(program, backend, options)))
+
+
+def _checked(check) -> Verdict:
+    """The verdict of a check that raises; nothing that Dynamo knows is left after it."""
+    import torch
+    from comparison import Mismatch
+
+    torch._dynamo.reset()
+    try:
+        with torch.no_grad():
+            check()
+    except Mismatch as mismatch:
+        return Verdict("mismatch", str(mismatch))
+    except Exception as error:
+        return Verdict("error", f"{type(error).__name__}: {error}")
+    finally:
+        torch._dynamo.reset()
+    return OK
+
+
+def _compiled(program: Program, backend: str, options: dict):
+    import torch
+
+    dynamic = None if program.is_dynamic else False
+    return torch.compile(
+        program.function(), backend=backend, dynamic=dynamic, options=options or None
+    )
+
+
+def _judge_together(programs: Sequence[Program]) -> list[Verdict]:
+    """A verdict for each; where all cannot be compiled or run as one, for each half of them."""
+    verdicts: list[Verdict] = []
+    verdict = _checked(lambda: verdicts.extend(_verdicts_together(programs)))
+    if verdict == OK:
+        return verdicts
+    if len(programs) == 1:
+        return [verdict]
+    half = len(programs) // 2
+    return [*_judge_together(programs[:half]), *_judge_together(programs[half:])]
+
+
+def _verdicts_together(programs: Sequence[Program]) -> list[Verdict]:
+    """Each program's verdict, from two calls of one graph of all of them."""
+    from comparison import check_call
+    from reference import Observed, Reference
+
+    compiled = _compiled_together(programs) if programs else None
+    verdicts = [OK] * len(programs)
+    for _ in range(2 if programs else 0):
+        groups = [p.arguments(0) for p in programs]
+        answers = iter(compiled(*(x for group in groups for x in group)))
+        for i, (program, inputs) in enumerate(zip(programs, groups)):
+            outputs = list(itertools.islice(answers, len(program.outputs)))
+            actual = Observed(outputs, inputs)
+            verdict = _checked(lambda: check_call(Reference(program, 0), actual))  # noqa: B023
+            verdicts[i] = verdict if verdicts[i] == OK else verdicts[i]
+    return verdicts
+
+
+def _compiled_together(programs: Sequence[Program]):
+    """One function of all inputs that returns all outputs, as Dynamo would hand it to Buddy."""
+    import torch
+    from buddy.backend import buddy
+
+    functions = [(p.function(), len(p.inputs)) for p in programs]
+
+    def together(*arguments):
+        left = iter(arguments)
+        groups = ((f, itertools.islice(left, count)) for f, count in functions)
+        return tuple(output for f, inputs in groups for output in f(*inputs))
+
+    inputs = [x for p in programs for x in p.arguments(0)]
+    graph = torch.fx.Graph()
+    placeholders = [graph.placeholder(f"x{i}") for i in range(len(inputs))]
+    graph.output(graph.call_function(together, tuple(placeholders)))
+    return buddy(torch.fx.GraphModule({}, graph), inputs, options=OPTIONS)
+
+
+def usage() -> Usage:
+    import buddy
+
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    maps = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+    return Usage(
+        resident=pages * os.sysconf("SC_PAGE_SIZE"),
+        handles=len(os.listdir("/proc/self/fd")),
+        libraries=sum("module.so" in name for name in maps),
+        fallbacks=dict(buddy.stats()["fallback_ops"]),
+    )
+
+
+# Its owner.
+
+
+class Worker:
+    """A process and the means to get a verdict in any case; use it as a context manager."""
+
+    def __init__(self):
+        self.usage = Usage()
+        self.starts = 0
+        self._process = None
+
+    def __enter__(self) -> Worker:
+        self._start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._stop()
+
+    def judge(self, programs: Sequence[Program]) -> list[Verdict]:
+        """A verdict for each; programs after which the process was dead are asked for alone."""
+        answer = self._ask(programs)
+        if isinstance(answer, list):
+            return answer
+        if len(programs) == 1:
+            return [answer]
+        return [verdict for p in programs for verdict in self.judge([p])]
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.starts += 1
+        self._folder = tempfile.mkdtemp(prefix="buddy-fuzz-")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, self._folder), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def _stop(self) -> None:
+        self._connection.close()
+        self._process.join(POLL_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _ask(self, programs: Sequence[Program]) -> list[Verdict] | Verdict:
+        start = self._cpu_seconds()
+        try:
+            self._connection.send(list(programs))
+            while not self._connection.poll(POLL_SECONDS):
+                if self._cpu_seconds() - start > CPU_SECONDS:
+                    return self._died(Verdict("hang", f"more than {CPU_SECONDS} s"))
+            verdicts, self.usage = self._connection.recv()
+            return verdicts
+        except (EOFError, ConnectionError):
+            self._process.join()
+            said = Path(self._folder, "stderr").read_text(errors="replace")[-2000:]
+            return self._died(Verdict("crash", f"exit status {self._process.exitcode}\n{said}"))
+
+    def _died(self, verdict: Verdict) -> Verdict:
+        self._stop()
+        self._start()
+        return verdict
+
+    def _cpu_seconds(self) -> float:
+        """Of the process and its children: a process that is stopped does not hang."""
+        try:
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
