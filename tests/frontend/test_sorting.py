@@ -47,9 +47,15 @@ def test_selections():
     check(lambda x: (*x.median(0), *x.kthvalue(1)), ())
 
 
-def test_ties_of_integers_are_eagers_own():
-    with pytest.raises(UnsupportedOpError, match="eager's order is its own"):
-        compiled(lambda x: x.argsort())(TIES)
+def test_unstable_sort_of_ties_is_a_sort():
+    """The order of equal elements is nobody's promise: places are a permutation that sorts."""
+    values, places = compiled(lambda x: x.sort(-1))(TIES)
+    assert torch.equal(values, TIES.sort(-1).values)
+    assert torch.equal(TIES.gather(-1, places), values)
+    assert torch.equal(places.sort(-1).values, torch.arange(TIES.shape[-1]).expand_as(TIES))
+
+
+def test_which_of_tied_integers_are_eagers_own():
     with pytest.raises(UnsupportedOpError, match="choice among them"):
         compiled(lambda x: x.topk(2))(TIES)
 

@@ -5,5 +5,5 @@
 A function returns NotImplemented for arguments that it leaves to the op's lowering.
 """
 
-from . import attention, distances, gradients, linear_algebra, selection  # noqa: F401
-from .registry import OWN, TRAINING  # noqa: F401
+from . import attention, distances, gradients, grouped, linear_algebra, selection, views  # noqa: F401
+from .registry import OWN, TRAINING, foreign  # noqa: F401

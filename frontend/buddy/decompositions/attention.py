@@ -28,10 +28,23 @@ def _scores(query, key, is_causal: bool, attn_mask, scale):
     return scores + attn_mask, scale
 
 
+def _for_each_head(x, query):
+    """[B, Hkv, L, D] once for each of the query's heads, which share them in order."""
+    return (
+        x if x.shape[1] == query.shape[1] else x.repeat_interleave(query.shape[1] // x.shape[1], 1)
+    )
+
+
+def _of_shared_heads(grad, heads: int):
+    """Gradients [B, H, L, D] summed over the heads that share a key: [B, heads, L, D]."""
+    return grad if grad.shape[1] == heads else grad.unflatten(1, (heads, -1)).sum(2)
+
+
 @decomposes(aten._scaled_dot_product_flash_attention_for_cpu.default, table=TRAINING)
 def forward(query, key, value, dropout_p=0.0, is_causal=False, *, attn_mask=None, scale=None):
-    if dropout_p or query.shape[1] != key.shape[1]:
+    if dropout_p:
         return NotImplemented
+    key, value = (_for_each_head(x, query) for x in (key, value))
     scores, _ = _scores(query, key, is_causal, attn_mask, scale)
     total = torch.logsumexp(scores, -1)
     weights = torch.exp(scores - total.unsqueeze(-1))
@@ -59,8 +72,10 @@ def backward(
     attn_mask=None,
     scale=None,
 ):
-    if dropout_p or query.shape[1] != key.shape[1]:
+    if dropout_p:
         return NotImplemented
+    shared = key.shape[1]
+    key, value = (_for_each_head(x, query) for x in (key, value))
     scores, scale = _scores(query, key, is_causal, attn_mask, scale)
     wide = scores.dtype
     weights = torch.exp(scores - logsumexp.unsqueeze(-1))
@@ -70,7 +85,7 @@ def backward(
     grad_scores = weights * (spread - mean) * scale
     grads = (
         torch.matmul(grad_scores, key.to(wide)),
-        torch.matmul(grad_scores.transpose(-2, -1), query.to(wide)),
-        torch.matmul(weights.transpose(-2, -1), grad_out),
+        _of_shared_heads(torch.matmul(grad_scores.transpose(-2, -1), query.to(wide)), shared),
+        _of_shared_heads(torch.matmul(weights.transpose(-2, -1), grad_out), shared),
     )
     return tuple(_heads_inside(g.to(x.dtype)) for g, x in zip(grads, (query, key, value)))
