@@ -48,6 +48,13 @@ def embedded(batch: int, length: int) -> Inputs:
     return inputs
 
 
+def prefixed(batch: int, length: int) -> Inputs:
+    """`embedded` with the image as a prefix, which is attended to from everywhere."""
+    inputs = embedded(batch, length)
+    inputs["token_type_ids"] = (inputs["input_ids"] != IMAGE_TOKEN).to(torch.int64)
+    return inputs
+
+
 MULTIMODAL = [
     row("clip", "CLIPModel", inputs=captioned, config=TWO_TOWERS),
     row(
@@ -82,7 +89,7 @@ MULTIMODAL = [
     row(
         "paligemma",
         "PaliGemmaForConditionalGeneration",
-        inputs=embedded,
+        inputs=prefixed,
         config=dict(
             text_config=dict(TEXT, model_type="gemma", num_key_value_heads=2, head_dim=8),
             vision_config=dict(VISION, model_type="siglip_vision_model"),

@@ -43,6 +43,7 @@ class Architecture:
         torch.manual_seed(0)
         model = self.build().eval()
         spread_weights(model)
+        settle_statistics(model, self.example())
         return model
 
     def example(self, batch: int = 2, size: int | None = None) -> Inputs:
@@ -73,12 +74,33 @@ def hugging_face(
 
 def spread_weights(model: nn.Module) -> None:
     """Weights that keep activations near 1: with those of a first day little is left of them
-    after some layers, and a wrong answer is as near to 0 as a right one."""
+    after some layers, and a wrong answer is as near to 0 as a right one. Vectors move a little
+    from 0 or 1, where a forgotten bias or scale would not show."""
     with torch.no_grad():
         for weight in model.parameters():
-            if weight.dim() >= 2 and weight.is_floating_point():
+            if not weight.is_floating_point():
+                continue
+            if weight.dim() >= 2:
                 gain = 2 if weight.dim() == 4 else 1  # kernels stand before rectifiers
                 weight.normal_(0, (gain / weight[0].numel()) ** 0.5)
+            elif weight.dim() == 1:
+                weight.add_(torch.randn_like(weight), alpha=0.1)
+
+
+def settle_statistics(model: nn.Module, inputs: Inputs) -> None:
+    """Batch norms know the inputs' statistics, as they do after training."""
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    with torch.no_grad():
+        model(**inputs)
+    for norm, momentum in zip(norms, momenta):
+        norm.momentum = momentum
+        norm.eval()
 
 
 def without_randomness(config: transformers.PreTrainedConfig) -> None:

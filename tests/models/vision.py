@@ -76,7 +76,7 @@ VISION = [
             image_size=32,
             width_coefficient=0.1,
             depth_coefficient=0.25,
-            hidden_dim=64,
+            hidden_dim=128,
         ),
         step=32,
     ),
