@@ -9,6 +9,7 @@ import torch
 from buddy import UnsupportedOpError
 from checking import check, compiled
 
+aten = torch.ops.aten
 L = torch.linalg
 CLOSE = (2e-3, 2e-3)
 
@@ -97,3 +98,14 @@ def test_views_by_strides():
         lambda x: (x.T * 2).as_strided((5, 4), (3, 1)).contiguous(), (4, 6)
     )  # laid out by columns
     check(lambda x: x.mean(1, keepdim=True).as_strided((4, 1), (1, 4)), (4, 6))
+
+
+def test_writes_by_strides():
+    def write(x, y):
+        return (
+            aten.as_strided_scatter(x, y, (3, 2), (6, 2), 1),
+            aten.as_strided_scatter(x.T * 2, y, (3, 2), (1, 4)),
+            aten.as_strided_scatter(y, y + 1, (3, 2), (2, 1)),
+        )
+
+    check(write, (4, 6), (3, 2))

@@ -47,12 +47,16 @@ def test_selections():
     check(lambda x: (*x.median(0), *x.kthvalue(1)), ())
 
 
-def test_unstable_sort_of_ties_is_a_sort():
-    """The order of equal elements is nobody's promise: places are a permutation that sorts."""
-    values, places = compiled(lambda x: x.sort(-1))(TIES)
-    assert torch.equal(values, TIES.sort(-1).values)
-    assert torch.equal(TIES.gather(-1, places), values)
-    assert torch.equal(places.sort(-1).values, torch.arange(TIES.shape[-1]).expand_as(TIES))
+def test_unstable_sort_of_ties_groups_them():
+    """The order of equal elements is nobody's promise: it is eager's own where it can be seen."""
+
+    def grouped(keys, x):
+        places = keys.sort(-1).indices
+        return keys.gather(-1, places), x.gather(-1, places).gather(-1, places.argsort(stable=True))
+
+    check(grouped, TIES, TIES.float())
+    with pytest.raises(UnsupportedOpError, match="eager's order is its own"):
+        compiled(lambda x: x.argsort())(TIES)
 
 
 def test_which_of_tied_integers_are_eagers_own():

@@ -43,7 +43,7 @@ class Architecture:
         torch.manual_seed(0)
         model = self.build().eval()
         spread_weights(model)
-        settle_statistics(model, self.example())
+        settle_statistics(model, self.example(batch=8))
         return model
 
     def example(self, batch: int = 2, size: int | None = None) -> Inputs:

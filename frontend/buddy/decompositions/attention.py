@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Attention with gradients: scores are written out, for the backward reads them again."""
+"""Attention in parts: with gradients, whose backward reads the scores again, and where the size
+of a head is not known, which the op's schedule needs."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ aten = torch.ops.aten
 def _scores(query, key, is_causal: bool, attn_mask, scale):
     """scale · q kᵀ + mask, in f32 for any narrower float."""
     wide = torch.promote_types(query.dtype, torch.float32)
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scale = _default_scale(query.shape[-1], query, wide) if scale is None else scale
     scores = torch.matmul(query.to(wide) * scale, key.to(wide).transpose(-2, -1))
     if is_causal:
         seen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
@@ -26,6 +27,11 @@ def _scores(query, key, is_causal: bool, attn_mask, scale):
     if attn_mask.dtype == torch.bool:
         return scores.masked_fill(~attn_mask, -math.inf), scale
     return scores + attn_mask, scale
+
+
+def _default_scale(size, query, dtype: torch.dtype):
+    """1/√size; a size that only the call knows stays one."""
+    return size**-0.5 if isinstance(size, int) else query.new_full((), size, dtype=dtype).rsqrt()
 
 
 def _for_each_head(x, query):
@@ -51,6 +57,15 @@ def forward(query, key, value, dropout_p=0.0, is_causal=False, *, attn_mask=None
     out = torch.matmul(weights, value.to(weights.dtype)).to(query.dtype)
     # Laid out like the query, as eager has it.
     return (out if query.is_contiguous() else _heads_inside(out)), total
+
+
+@decomposes(aten._scaled_dot_product_flash_attention_for_cpu.default)
+def forward_of_any_size(
+    query, key, value, dropout_p=0.0, is_causal=False, *, attn_mask=None, scale=None
+):
+    if isinstance(query.shape[3], int) and isinstance(value.shape[3], int):
+        return NotImplemented
+    return forward(query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale)
 
 
 def _heads_inside(x):

@@ -100,7 +100,7 @@ BINARY = {
     (aten.bitwise_xor.Tensor, aten.bitwise_xor.Scalar): arith.xori,
     (aten.bitwise_left_shift.Tensor, aten.__lshift__.Tensor, aten.__lshift__.Scalar): arith.shli,
     (aten.bitwise_right_shift.Tensor, aten.__rshift__.Tensor, aten.__rshift__.Scalar): arith.shrsi,
-    (aten.div.Tensor, aten.div.Scalar): arith.divf,
+    (aten.div.Tensor, aten.div.Scalar, aten.true_divide.Tensor): arith.divf,
     (aten.fmod.Tensor, aten.fmod.Scalar): s.fmod,
     (aten.maximum.default,): s.maximum,
     (aten.minimum.default,): s.minimum,

@@ -30,13 +30,15 @@ class Emitter:
     """Builds the function of one graph; `out` is the result of the node being lowered.
 
     `out` is a `TensorSpec`, or a tuple of them for an op with several results; of those, `read`
-    has the numbers of the ones that the graph reads. A lowering may give None for the others.
+    has the numbers of the ones that the graph reads, `returned` of those that it also returns. A
+    lowering may give None for the ones that are not read.
     """
 
     def __init__(self, symbols: Symbols):
         self.symbols = symbols
         self.out: Any = None
         self.read: set[int] = set()
+        self.returned: set[int] = set()
         self._specs: dict[ir.Value, TensorSpec] = {}
 
     # What is known about a value.

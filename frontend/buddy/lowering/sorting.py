@@ -93,7 +93,9 @@ def sorted_along(e: Emitter, x, dim: int, descending: bool):
 
 @lowers(aten.sort.default)
 def sort(e: Emitter, x, dim=-1, descending=False):
-    """Of equal elements any order will do; the one they stand in is as good as eager's."""
+    """Of equal elements any order will do where the graph only uses it, to group them say."""
+    if 1 in e.returned and e.dtype(x) not in (torch.float32, torch.float64):
+        raise Unsupported("an unstable sort of numbers with many ties: eager's order is its own")
     return sorted_along(e, x, dim, descending)
 
 
