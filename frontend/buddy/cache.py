@@ -20,7 +20,6 @@ from pathlib import Path
 
 from . import knobs
 
-
 Build = Callable[[Path], Path]  # makes a file in the directory it is given
 
 

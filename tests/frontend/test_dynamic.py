@@ -52,3 +52,13 @@ def test_numbers_that_dynamo_keeps_symbolic():
     check_dynamic(Scaled(0.3), *([(2, 3, t, 8)] * 3 for t in (4, 7)))
     buddy.reset()
     check_dynamic(Divided(), [(3, 4)], [(5, 6)])
+
+
+def test_sizes_equal_in_other_words():
+    """Every other row of every other row is every fourth: no two sizes are written alike."""
+
+    def rows(x):
+        fourth, twice = x[::4] * 2, x[::2][::2] * 3
+        return torch.stack([fourth, fourth + twice], 1), (fourth + twice).reshape(len(twice), -1, 2)
+
+    check_dynamic(rows, [(9, 6)], [(12, 10)], [(7, 4)])

@@ -115,6 +115,12 @@ def test_grouped_query_attention():
     check_gradients(attend, (2, 6, 7, 8), (2, 2, 7, 8), (2, 2, 7, 8))
 
 
+@pytest.mark.parametrize("dim", [0, 2])
+def test_weight_norm(dim):
+    sizes = [size if d == dim else 1 for d, size in enumerate((4, 3, 5))]
+    check_gradients(lambda v, g: torch._weight_norm(v, g, dim) ** 2, (4, 3, 5), tuple(sizes))
+
+
 def test_views_by_strides():
     check_gradients(lambda x: (x * 2).as_strided((5, 8), (4, 1)) * 3, (4, 6))
 

@@ -42,7 +42,8 @@ def reshape(e: Emitter, x: ir.Value, shape: tuple[Dim, ...]) -> ir.Value:
 def match(source: Sequence[Dim], target: Sequence[Dim]) -> list[Group]:
     """The finest groups of equal products, from left to right; size-1 rests join the last.
 
-    Groups have at least one dimension on both sides, unless one shape has rank 0.
+    Groups have at least one dimension on both sides, unless one shape has rank 0. Sizes that are
+    equal at every call, but not in any form that sympy sees through, end up in one group.
     """
     groups: list[Group] = []
     i = j = 0
@@ -60,6 +61,8 @@ def match(source: Sequence[Dim], target: Sequence[Dim]) -> list[Group]:
             elif i < len(source):
                 group.source.append(i)
                 i += 1
+            elif _may_be_equal(source, target, group):
+                break
             else:
                 raise AssertionError(f"reshape of {source} to {target}")
         groups.append(group)
@@ -67,6 +70,13 @@ def match(source: Sequence[Dim], target: Sequence[Dim]) -> list[Group]:
     last.source.extend(range(i, len(source)))
     last.target.extend(range(j, len(target)))
     return groups or [last]
+
+
+def _may_be_equal(source, target, group: Group) -> bool:
+    """Whether both sides of a group depend on sizes that only the call knows."""
+    return any(isinstance(source[i], sympy.Expr) for i in group.source) and any(
+        isinstance(target[j], sympy.Expr) for j in group.target
+    )
 
 
 def _ratio(source, target, group: Group) -> sympy.Expr:
