@@ -78,7 +78,13 @@ ENCODERS = [
         "ModernBertForMaskedLM",
         config=dict(TINY, local_attention=8, global_attn_every_n_layers=2),
     ),
-    row("fnet", "FNetForMaskedLM", inputs=text, config=TINY),
+    row(
+        "fnet",
+        "FNetForMaskedLM",
+        inputs=text,
+        config=TINY,
+        eager=("aten._to_copy.default", "aten._fft_c2c.default", "aten.view_as_real.default"),
+    ),
     row(
         "xlnet",
         "XLNetLMHeadModel",

@@ -36,6 +36,8 @@ class Architecture:
     generates: bool = False
     fixed_size: str = ""  # why the size cannot be dynamic
     fixed_batch: str = ""
+    eager: tuple[str, ...] = ()  # overloads known to have no lowering: they are counted
+    eager_when_dynamic: tuple[str, ...] = ()
     no_gradients: str = ""
 
     def model(self) -> nn.Module:

@@ -18,8 +18,9 @@ TRAINED = [a for a in ARCHITECTURES if not a.no_gradients]
 RESIZED = [a for a in ARCHITECTURES if not (a.fixed_batch and a.fixed_size)]
 
 
-def assert_all_compiled():
-    assert buddy.stats()["fallback_ops"] == {}
+def assert_all_compiled(allowed: tuple[str, ...]):
+    """Nothing ran eagerly but what the row says."""
+    assert set(buddy.stats()["fallback_ops"]) <= set(allowed)
 
 
 @each(ARCHITECTURES)
@@ -27,7 +28,7 @@ def test_forward(architecture, report):
     farthest = checks.forward(architecture)
     report(f"{farthest:.0e}")
     assert farthest <= checks.TOLERANCE
-    assert_all_compiled()
+    assert_all_compiled(architecture.eager)
 
 
 @pytest.mark.models
@@ -37,7 +38,7 @@ def test_generate(architecture, report):
     actual = checks.generated(architecture, compiled=True)
     assert torch.equal(actual, expected)
     report("same ids")
-    assert_all_compiled()
+    assert_all_compiled(architecture.eager)
 
 
 @pytest.mark.models
@@ -46,7 +47,7 @@ def test_gradients(architecture, report):
     farthest = checks.training(architecture)
     assert farthest <= checks.GRADIENT_TOLERANCE
     report(f"{farthest:.0e}")
-    assert_all_compiled()
+    assert_all_compiled(architecture.eager)
 
 
 @pytest.mark.models
@@ -56,4 +57,4 @@ def test_dynamic(architecture, report):
     assert later == 0, f"{later} graphs were compiled after the first shape's {first}"
     assert farthest <= checks.TOLERANCE
     report(f"{farthest:.0e}")
-    assert_all_compiled()
+    assert_all_compiled(architecture.eager + architecture.eager_when_dynamic)
