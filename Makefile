@@ -16,11 +16,11 @@ NATIVE := CMakeLists.txt pyproject.toml $(shell find midend backend runtime -typ
 PYTHON_SOURCES := $(shell find frontend -name '*.py' 2>/dev/null)
 CTEST := $(VENV)/ctest --test-dir build --output-on-failure --no-tests=error
 
-.PHONY: help demo test bench format setup build model coverage check clean
+.PHONY: help demo test test-models bench format setup build model coverage check clean
 .DEFAULT_GOAL := help
 
 help: ## What make can do
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 	@echo "Variables: BUDDY_TOOLCHAIN=auto|apt|pypi  PYTHON=python3  DTYPE=f32|bf16  PROMPT='...'"
 
 build/.setup: tools/setup.py pyproject.toml
@@ -50,8 +50,11 @@ test: build/.built $(GGUF) ## All tests: lit and GoogleTest through ctest, then 
 	$(VENV)/cmake --build build
 	@status=0; \
 	$(CTEST) || status=1; \
-	$(VENV)/python -m pytest tests || status=1; \
+	$(VENV)/python -m pytest -m "not models" tests || status=1; \
 	exit $$status
+
+test-models: build/.built ## All checks of the architectures (an hour), and their table
+	$(VENV)/python -m pytest -q tests/models
 
 coverage: build/.built ## Measure op coverage (an hour on two cores), write docs/coverage.md
 	-for run in --backward "" "--dtype bfloat16" "--dtype float16" "--dtype int64" "--dtype bool"; do \

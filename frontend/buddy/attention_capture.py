@@ -38,11 +38,13 @@ def _rewrite(graph_module: fx.GraphModule, node: fx.Node) -> bool:
         if not isinstance(size, int):
             return False
         scale = size**-0.5
+    if not isinstance(scale, fx.Node):  # one that Dynamo holds symbolic is made a number later
+        scale = float(scale)
     inputs = (query, arguments["key"], arguments["value"], mask)
     causal = bool(arguments.get("is_causal", False))
     with graph_module.graph.inserting_before(node):
         new = graph_module.graph.call_function(
-            torch.ops.buddy.attention.default, (*inputs, causal, float(scale))
+            torch.ops.buddy.attention.default, (*inputs, causal, scale)
         )
     new.meta.update(node.meta)
     node.replace_all_uses_with(new)
@@ -51,13 +53,13 @@ def _rewrite(graph_module: fx.GraphModule, node: fx.Node) -> bool:
 
 
 def _is_supported(arguments: dict) -> bool:
-    """Rank 4, grouped heads only where the call allows them, one dtype, a mask that broadcasts."""
+    """Rank 4, heads of fixed sizes, one batch, one float dtype, a mask of rank 4."""
     values = [arguments[name].meta.get("example_value") for name in ("query", "key", "value")]
     if not all(isinstance(v, torch.Tensor) and v.dim() == 4 for v in values):
         return False
     if len({v.dtype for v in values}) != 1 or not values[0].is_floating_point():
         return False
-    if any(v.shape[0] != values[0].shape[0] for v in values):
+    if any(v.shape[0] != values[0].shape[0] or not isinstance(v.shape[3], int) for v in values):
         return False
     mask = arguments.get("attn_mask")
     return mask is None or mask.meta["example_value"].dim() == 4

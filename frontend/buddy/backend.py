@@ -193,14 +193,14 @@ def _load(options: Options, module) -> Any:
         profiling.start_for_process()
     buffer = BytesIO()
     module.operation.write_bytecode(buffer)
-    library = driver.compile_module(
+    compiled = driver.compiled_module(
         buffer.getvalue(),
         target=options.target,
         dump_dir=options.dump_dir,
         cache=options.cache,
         profile=profile,
     )
-    with counters.stage("load"):
+    with compiled as library, counters.stage("load"):
         threads = options.num_threads or knobs.num_threads()
         if threads:
             _runtime.set_num_threads(threads)

@@ -3,56 +3,61 @@
 """The disk cache of compiled modules: safe with several processes, never in the way.
 
 An entry is written elsewhere, then renamed into place while its lock file is held, so a killed
-compile leaves no entry. A directory that cannot be written is not an error: results then live in
-a temporary directory for the rest of the process.
+compile leaves no entry. A directory that cannot be written is not an error: a module then lives in
+a temporary directory for as long as it takes to load it.
 """
 
 from __future__ import annotations
 
-import atexit
 import fcntl
-import functools
 import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from . import knobs
 
-
-@functools.cache
-def temporary_root() -> Path:
-    """A directory that goes away with the process."""
-    root = Path(tempfile.mkdtemp(prefix="buddy-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    return root
+Build = Callable[[Path], Path]  # makes a file in the directory it is given
 
 
-def temporary_directory() -> Path:
-    """A fresh directory under `temporary_root`."""
-    return Path(tempfile.mkdtemp(dir=temporary_root()))
+@contextmanager
+def temporary_build(build: Build) -> Iterator[Path]:
+    """What `build` makes, until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="buddy-") as work:
+        yield build(Path(work))
 
 
-def get_or_build(name: str, build: Callable[[Path], Path]) -> tuple[Path, bool]:
+@contextmanager
+def get_or_build(name: str, build: Build) -> Iterator[tuple[Path, bool]]:
     """The cached file `name` and True, or what `build` makes of it and False.
 
-    `build` gets a directory to work in and returns the file it made there.
+    Outside of the block the file is there only if it could be stored.
     """
     entry = knobs.cache_dir() / name[:2] / name
     if entry.exists():
-        return entry, True
-    with _lock(entry):
-        if entry.exists():  # another process was faster
-            return entry, True
-        work = temporary_directory()
-        built = build(work)
-        stored = _store(built, entry)
-        if stored:
-            shutil.rmtree(work, ignore_errors=True)
-        return (entry if stored else built), False
+        yield entry, True
+        return
+    with ExitStack() as temporary:
+        with _lock(entry):
+            found = entry.exists()  # another process was faster
+            if not found:
+                built = temporary.enter_context(temporary_build(build))
+            kept = found or _store(built, entry)
+        yield (entry if kept else built), found
+
+
+def failure_directory(name: str) -> Path:
+    """An empty directory for the report of a failed build; the next failure of `name` empties it."""
+    directory = knobs.cache_dir() / "failures" / name
+    try:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="buddy-failure-"))
+    return directory
 
 
 @contextmanager
@@ -67,7 +72,10 @@ def _lock(entry: Path) -> Iterator[None]:
         return
     with handle:
         fcntl.flock(handle, fcntl.LOCK_EX)  # released by the kernel when the process dies
-        yield
+        try:
+            yield
+        finally:  # closing is not enough: a forked process may have the file open
+            fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def _store(built: Path, entry: Path) -> bool:

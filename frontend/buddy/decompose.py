@@ -11,7 +11,7 @@ import torch
 from torch._decomp import core_aten_decompositions, get_decompositions
 from torch._ops import OpOverload
 
-from .decompositions import OWN, TRAINING
+from .decompositions import OWN, TRAINING, foreign
 
 aten = torch.ops.aten
 
@@ -69,9 +69,13 @@ DECOMPOSED = (
 )
 
 
-@functools.cache
 def decompositions(training: bool = False) -> dict[OpOverload, Callable]:
     """The table AOTAutograd applies while it traces."""
+    return _decompositions(training) | foreign()
+
+
+@functools.cache
+def _decompositions(training: bool) -> dict[OpOverload, Callable]:
     table = dict(core_aten_decompositions().items()) | get_decompositions(DECOMPOSED)
     table = {op: fn for op, fn in table.items() if op not in KEPT} | OWN
     return table | TRAINING if training else table

@@ -10,8 +10,8 @@ import os.path
 import shlex
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import cache as disk_cache
@@ -45,7 +45,8 @@ def find_tool(name: str) -> Path:
     raise CompilerError(f"{name} was not found in {places}: build it with `make`, or install")
 
 
-def compile_module(
+@contextmanager
+def compiled_module(
     bytecode: bytes,
     *,
     target: str = "cpu",
@@ -53,11 +54,14 @@ def compile_module(
     dump_dir: Path | str | None = None,
     cache: bool = True,
     profile: bool = False,
-) -> Path:
+) -> Iterator[Path]:
     """The shared library of a graph module (MLIR bytecode), from the disk cache if it is there.
 
+    Load or copy it in the block: after it the file may be gone.
+
     `features` is "host" or a list "+avx2,+fma,…"; with `dump_dir` every stage is written there
-    and the cache is not read; with `profile` the code can be profiled. Raises CompilerError naming the reproducer and the command.
+    and the cache is not read; with `profile` the code can be profiled. Raises CompilerError naming
+    the reproducer and the command.
     """
     dump = Path(dump_dir) if dump_dir else knobs.dump_dir()
     tool = find_tool("buddy-compile")
@@ -69,14 +73,16 @@ def compile_module(
     def build(directory: Path) -> Path:
         counters.count("cache_misses")
         with counters.stage("compile"):
-            return _run(tool, options, bytecode, directory, _dump_directory(dump, key))
+            return _run(tool, options, bytecode, directory, _dump_directory(dump, key), key)
 
     if dump or not cache:
-        return build(disk_cache.temporary_directory())
-    library, found = disk_cache.get_or_build(f"{key}.so", build)
-    if found:
-        counters.count("cache_hits")
-    return library
+        with disk_cache.temporary_build(build) as library:
+            yield library
+        return
+    with disk_cache.get_or_build(f"{key}.so", build) as (library, found):
+        if found:
+            counters.count("cache_hits")
+        yield library
 
 
 def _key(bytecode: bytes, tool: Path, options: Sequence[str]) -> str:
@@ -107,9 +113,14 @@ def _dump_directory(dump: Path | None, key: str) -> Path | None:
 
 
 def _run(
-    tool: Path, options: Sequence[str], bytecode: bytes, directory: Path, dump: Path | None
+    tool: Path,
+    options: Sequence[str],
+    bytecode: bytes,
+    directory: Path,
+    dump: Path | None,
+    key: str,
 ) -> Path:
-    """Compile into `directory`; what fails is kept there for the report."""
+    """Compile into `directory`; what fails is kept for the report."""
     source, library = directory / "module.mlirbc", directory / "module.so"
     reproducer = directory / "reproducer.mlir"
     source.write_bytes(bytecode)
@@ -123,13 +134,13 @@ def _run(
     if result.stderr:
         log.debug("%s", result.stderr)
     if result.returncode or not os.path.exists(library):
-        raise _failure(command, directory, result)
+        raise _failure(command, directory, result, key)
     return library
 
 
-def _failure(command: list[str], directory: Path, result) -> CompilerError:
+def _failure(command: list[str], directory: Path, result, key: str) -> CompilerError:
     """The error of a failed compile, with everything needed to repeat it kept on disk."""
-    kept = Path(tempfile.mkdtemp(prefix="buddy-failure-"))
+    kept = disk_cache.failure_directory(key[:16])
     shutil.copytree(directory, kept, dirs_exist_ok=True)
     command = [argument.replace(str(directory), str(kept)) for argument in command]
     reproducer = kept / "reproducer.mlir"

@@ -271,8 +271,11 @@ class _GraphImporter:
 
     def _call_lowering(self, node: fx.Node, wanted: Any) -> Any:
         self.emitter.node, self.emitter.out = node, wanted
-        reads = (u for u in node.users if u.target is operator.getitem and u.users)
-        self.emitter.read = {user.args[1] for user in reads}
+        reads = [u for u in node.users if u.target is operator.getitem and u.users]
+        self.emitter.read = {u.args[1] for u in reads}
+        self.emitter.returned = {
+            u.args[1] for u in reads if any(user.op == "output" for user in u.users)
+        }
         for operand in node.all_input_nodes:
             value = operand.meta.get("val")
             if isinstance(value, torch.Tensor) and self.values[operand] is None:

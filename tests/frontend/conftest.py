@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import buddy
 import pytest
@@ -24,15 +23,8 @@ if "buddy" not in torch._dynamo.list_backends(exclude_tags=None):
     torch._dynamo.register_backend(backend, name="buddy")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory):
-    """A cache of this session's own, unless the caller brings one."""
-    if "BUDDY_CACHE_DIR" not in os.environ:
-        os.environ["BUDDY_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
-
-
 @pytest.fixture(autouse=True)
-def fresh_dynamo(request):
+def fresh_dynamo(request, own_cache):
     """No test sees graphs or counters of another one."""
     CURRENT[0] = request.path.name
     torch._dynamo.reset()

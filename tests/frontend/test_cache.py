@@ -94,9 +94,11 @@ def test_process_killed_while_it_stores(cache_dir):
         (directory / "module.so").write_text("whole")
         return directory / "module.so"
 
-    assert cache.get_or_build("abcd.so", build) == (entry, False)
+    with cache.get_or_build("abcd.so", build) as made:
+        assert made == (entry, False)
     assert entry.read_text() == "whole" and not stale.exists()
-    assert cache.get_or_build("abcd.so", build) == (entry, True)
+    with cache.get_or_build("abcd.so", build) as found:
+        assert found == (entry, True)
 
 
 def test_unusable_directory_warns_once(tmp_path, monkeypatch):
@@ -121,7 +123,8 @@ def test_full_directory(cache_dir, monkeypatch):
 
 def test_compiler_errors_name_a_reproducer(cache_dir):
     with pytest.raises(buddy.CompilerError) as caught:
-        driver.compile_module(b"not bytecode")
+        with driver.compiled_module(b"not bytecode"):
+            pass
     error = caught.value
     assert error.reproducer.exists() and error.command[0].endswith("buddy-compile")
 

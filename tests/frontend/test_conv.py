@@ -24,6 +24,17 @@ def test_groups():
     check(lambda x, w: F.conv2d(x, w, padding=1, groups=4), (2, 4, 7, 7), (4, 1, 3, 3))
 
 
+def test_single_window_leaves_a_border_over():
+    """Output 1 × 1 from an input that the stride does not divide."""
+
+    def convolve(x, w, depth):
+        return (F.conv2d(x, w, stride=2, padding=1), F.conv2d(x, w, stride=3, padding=2, dilation=2),
+                F.conv2d(x, depth, stride=2, padding=1, groups=4),
+                F.conv1d(x[:, :, 0], depth[:, :, 0], stride=2, padding=1, groups=4))  # fmt: skip
+
+    check(convolve, (2, 4, 2, 2), (6, 4, 3, 3), (4, 1, 3, 3))
+
+
 def test_conv1d_and_conv3d():
     check(lambda x, w, b: F.conv1d(x, w, b, stride=2, padding=1), (2, 3, 17), (5, 3, 3), (5,))
     check(lambda x, w: F.conv1d(x, w, groups=3), (2, 3, 17), (3, 1, 4))

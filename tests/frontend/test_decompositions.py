@@ -9,6 +9,7 @@ import torch
 from buddy import UnsupportedOpError
 from checking import check, compiled
 
+aten = torch.ops.aten
 L = torch.linalg
 CLOSE = (2e-3, 2e-3)
 
@@ -88,3 +89,26 @@ def test_chosen_by_value():
                      torch.nonzero_static(x, size=4, fill_value=9)), x)  # fmt: skip
     check(lambda x: (x.histc(4), x.histc(3, 0, 2), x[:1, :1].histc(2)), x)
     check(lambda x: x.histc(10), (50,))
+
+
+def test_views_by_strides():
+    def windows(x):
+        return (x.as_strided((3, 4, 2), (8, 1, 3)).contiguous(), x.as_strided((2, 3), (1, 2), 5).contiguous(),
+                x.as_strided((4, 6), (6, 1)), x.as_strided((), (), 7))  # fmt: skip
+
+    check(windows, (4, 6))
+    check(
+        lambda x: (x.T * 2).as_strided((5, 4), (3, 1)).contiguous(), (4, 6)
+    )  # laid out by columns
+    check(lambda x: x.mean(1, keepdim=True).as_strided((4, 1), (1, 4)), (4, 6))
+
+
+def test_writes_by_strides():
+    def write(x, y):
+        return (
+            aten.as_strided_scatter(x, y, (3, 2), (6, 2), 1),
+            aten.as_strided_scatter(x.T * 2, y, (3, 2), (1, 4)),
+            aten.as_strided_scatter(y, y + 1, (3, 2), (2, 1)),
+        )
+
+    check(write, (4, 6), (3, 2))

@@ -144,6 +144,25 @@ def test_masked_attention():
     check_gradients(attend, (2, 3, 5, 8), (2, 3, 7, 8), (2, 3, 7, 8), torch.randn(5, 7))
 
 
+def test_grouped_query_attention():
+    """Six heads of queries share two of keys and values."""
+
+    def attend(q, k, v):
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+
+    check_gradients(attend, (2, 6, 7, 8), (2, 2, 7, 8), (2, 2, 7, 8))
+
+
+@pytest.mark.parametrize("dim", [0, 2])
+def test_weight_norm(dim):
+    sizes = [size if d == dim else 1 for d, size in enumerate((4, 3, 5))]
+    check_gradients(lambda v, g: torch._weight_norm(v, g, dim) ** 2, (4, 3, 5), tuple(sizes))
+
+
+def test_views_by_strides():
+    check_gradients(lambda x: (x * 2).as_strided((5, 8), (4, 1)) * 3, (4, 6))
+
+
 def test_normalization_and_losses():
     def norms(x, w, b):
         return (F.layer_norm(x, (4,), w, b), F.batch_norm(x, None, None, w, b, True),

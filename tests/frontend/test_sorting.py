@@ -58,6 +58,18 @@ def test_positions_among_ties_are_eagers_own(dtype):
     )
 
 
+def test_unstable_sort_of_ties_groups_them():
+    """The order of equal elements is nobody's promise: it is eager's own where it can be seen."""
+
+    def grouped(keys, x):
+        places = keys.sort(-1).indices
+        return keys.gather(-1, places), x.gather(-1, places).gather(-1, places.argsort(stable=True))
+
+    check(grouped, TIES, TIES.float())
+    with pytest.raises(UnsupportedOpError, match="choice is its own"):
+        compiled(lambda x: x.argsort())(TIES)
+
+
 def test_searches():
     table = torch.tensor([[1.0, 1.0, 2.0, 4.0, 7.0], [0.0, 2.0, 2.0, 2.0, 9.0]])
     values = torch.tensor([[1.0, 8.0, 2.0], [2.0, -1.0, math.nan]])

@@ -5,5 +5,14 @@
 A function returns NotImplemented for arguments that it leaves to the op's lowering.
 """
 
-from . import attention, distances, embedding_bag, gradients, linear_algebra, selection  # noqa: F401
-from .registry import OWN, TRAINING  # noqa: F401
+from . import (  # noqa: F401
+    attention,
+    distances,
+    embedding_bag,
+    gradients,
+    grouped,
+    linear_algebra,
+    selection,
+    views,
+)
+from .registry import OWN, TRAINING, foreign  # noqa: F401

@@ -267,3 +267,15 @@ def replication_pad_backward(grad_output, x, padding):
         shape = [*total.shape[:dim], x.shape[dim], *total.shape[dim + 1 :]]
         total = total.new_zeros(shape).index_add(dim, index, total)
     return total
+
+
+@decomposes(aten._weight_norm_interface_backward.default)
+def weight_norm_backward(grad_w, saved_v, saved_g, saved_norms, dim):
+    """Gradients of v and g in w = g v / |v|, where |v| is over all dimensions but `dim`."""
+    others = [d for d in range(saved_v.dim()) if d != dim]
+    narrow = saved_v.dtype
+    grad_w, v, g = (x.to(saved_norms.dtype) for x in (grad_w, saved_v, saved_g))
+    norms = saved_norms.reshape(g.shape)
+    along = (grad_w * v).sum(others, keepdim=True) / norms
+    grad_v = g / norms * (grad_w - v * (along / norms))
+    return grad_v.to(narrow), along.to(narrow)

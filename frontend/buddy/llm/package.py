@@ -95,10 +95,10 @@ def compile_package(
                     bytecode = import_module(captured)
             with report.stage("compile"):
                 dump = Path(dump_dir) if dump_dir else None
-                library = driver.compile_module(
+                with driver.compiled_module(
                     bytecode, target=target, features=features, dump_dir=dump, profile=profile
-                )
-                shutil.copyfile(library, directory / "model.so")
+                ) as library:
+                    shutil.copyfile(library, directory / "model.so")
         complete_package(directory, loaded, length, report)
     return report
 

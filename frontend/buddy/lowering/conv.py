@@ -70,11 +70,21 @@ def _convolve(e: Emitter, x, weight, out: TensorSpec, stride, dilation, groups):
         x, weight = _with_height(e, x), _with_height(e, weight)
         result = _convolve(e, x, weight, flat, [1, *stride], [1, *dilation], groups)
         return e.reshape(result, out.shape)
+    x = _seen(e, x, weight, out, dilation)
     if groups != 1:
         return _convolve_groups(e, x, weight, wide, stride, dilation, groups)
     if spatial == 2:
         return _named(e, linalg.Conv2DNchwFchwOp, x, weight, wide, stride, dilation)
     return _generic(e, x, weight, wide, stride, dilation)
+
+
+def _seen(e: Emitter, x, weight, out: TensorSpec, dilation):
+    """x without what a single window leaves over: its loop will be dropped, and its stride."""
+    sizes = list(e.shape(x))
+    for d in range(2, out.rank):
+        if out.shape[d] == 1:
+            sizes[d] = (e.shape(weight)[d] - 1) * dilation[d - 2] + 1
+    return e.crop(x, sizes)
 
 
 def _with_height(e: Emitter, x):
@@ -133,12 +143,6 @@ def _generic(e: Emitter, x, weight, spec: TensorSpec, stride, dilation):
         ir.AffineMap.get(len(loops), 0, [*loops[1:first], *loops[rank:]]),
         ir.AffineMap.get(len(loops), 0, loops[:rank]),
     ]
-    # A single window is as large as what it reads: its loop will be dropped.
-    sizes = list(e.shape(x))
-    for i, (size, step) in enumerate(zip(e.shape(weight)[-spatial:], dilation)):
-        if spec.shape[first + i] == 1:
-            sizes[first + i] = (size - 1) * step + 1
-    x = e.crop(x, sizes)
     narrow, wide = e.dtype(x), spec.dtype
 
     def body(a, b, total):

@@ -105,7 +105,7 @@ BINARY = {
         aten.__rshift__.Tensor,
         aten.__rshift__.Scalar,
     ): s.shift_right,
-    (aten.div.Tensor, aten.div.Scalar): arith.divf,
+    (aten.div.Tensor, aten.div.Scalar, aten.true_divide.Tensor): arith.divf,
     (aten.fmod.Tensor, aten.fmod.Scalar): s.fmod,
     (aten.maximum.default,): s.maximum,
     (aten.minimum.default,): s.minimum,

@@ -30,8 +30,9 @@ class Emitter:
     """Builds the function of one graph; `out` is the result of the node being lowered.
 
     `out` is a `TensorSpec`, or a tuple of them for an op with several results; of those, `read`
-    has the numbers of the ones that the graph reads. A lowering may give None for the others.
-    `node` is the call itself; `checks`, where they are wanted, is what `bounds` adds to.
+    has the numbers of the ones that the graph reads, `returned` of those that it also returns. A
+    lowering may give None for the ones that are not read. `node` is the call itself; `checks`,
+    where they are wanted, is what `bounds` adds to.
     """
 
     def __init__(self, symbols: Symbols, checks: bool = False):
@@ -40,6 +41,7 @@ class Emitter:
         self.checks: dict[Any, Any] | None = {} if checks else None
         self.out: Any = None
         self.read: set[int] = set()
+        self.returned: set[int] = set()
         self._specs: dict[ir.Value, TensorSpec] = {}
 
     # What is known about a value.

@@ -42,7 +42,8 @@ def reshape(e: Emitter, x: ir.Value, shape: tuple[Dim, ...]) -> ir.Value:
 def match(source: Sequence[Dim], target: Sequence[Dim]) -> list[Group]:
     """The finest groups of equal products, from left to right; size-1 rests join the last.
 
-    Groups have at least one dimension on both sides, unless one shape has rank 0.
+    Groups have at least one dimension on both sides, unless one shape has rank 0. Sizes that are
+    equal at every call, but not in any form that sympy sees through, end up in one group.
     """
     groups: list[Group] = []
     i = j = 0

@@ -221,16 +221,3 @@ def repeat(e: Emitter, x, repeats):
     dtype = e.dtype(x)
     x = e.convert(e.reshape(x, split), TensorSpec(tuple(wide), dtype))
     return e.reshape(x, e.out.shape)
-
-
-@lowers(aten.as_strided.default)
-def as_strided(e: Emitter, x, size, stride, storage_offset=None):
-    """Only the case that changes nothing; others depend on memory that values do not have."""
-    if e.shape(x) == e.out.shape and not storage_offset:
-        expected, contiguous = 1, []
-        for d in reversed(e.out.shape):
-            contiguous.insert(0, expected)
-            expected = simplify(expected * d)
-        if list(stride) == contiguous:
-            return x
-    raise Unsupported("a view by strides")

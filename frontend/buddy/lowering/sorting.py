@@ -93,7 +93,9 @@ def sorted_along(e: Emitter, x, dim: int, descending: bool):
 
 @lowers(aten.sort.default)
 def sort(e: Emitter, x, dim=-1, descending=False):
-    _refuse_ties(e, x)
+    """Of equal elements any order will do where the graph only uses it, to group them say."""
+    if 1 in e.returned:
+        _refuse_ties(e, x)
     return sorted_along(e, x, dim, descending)
 
 

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""One graph for all sizes, also for those that are numbers in most programs."""
+
+from __future__ import annotations
+
+import buddy
+import torch
+import torch.nn.functional as F
+from checking import assert_same, make
+from torch import nn
+
+
+def check_dynamic(fn, *calls, graphs: int = 1):
+    """`fn` compiled with dynamic sizes answers each call, of tensors of these shapes, as eager."""
+    run = torch.compile(
+        fn, backend="buddy", fullgraph=True, dynamic=True, options={"fallback": False}
+    )
+    for shapes in calls:
+        args = [make(shape, torch.float32) for shape in shapes]
+        with torch.no_grad():
+            assert_same(run(*args), fn(*args), (2e-5, 1e-4))
+    assert buddy.stats()["graphs"] == graphs
+
+
+def test_attention_of_heads_of_any_size():
+    def attend(q, k, v):
+        return F.scaled_dot_product_attention(q, k, v)
+
+    check_dynamic(attend, *([(b, h, t, d)] * 3 for b, h, t, d in [(2, 3, 4, 5), (3, 2, 7, 9)]))
+
+
+def test_numbers_that_dynamo_keeps_symbolic():
+    """An attribute is a tensor of one element where the graph can take it, else a number."""
+
+    class Scaled(nn.Module):
+        def __init__(self, scale: float):
+            super().__init__()
+            self.scale = scale
+
+        def forward(self, q, k, v):
+            return F.scaled_dot_product_attention(q, k, v, scale=self.scale)
+
+    class Divided(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rate = 0.7
+
+        def forward(self, x):
+            return x / (1 / self.rate) + self.rate
+
+    check_dynamic(Scaled(0.3), *([(2, 3, t, 8)] * 3 for t in (4, 7)))
+    buddy.reset()
+    check_dynamic(Divided(), [(3, 4)], [(5, 6)])
+
+
+def test_sizes_equal_in_other_words():
+    """Every other row of every other row is every fourth: no two sizes are written alike."""
+
+    def rows(x):
+        fourth, twice = x[::4] * 2, x[::2][::2] * 3
+        return torch.stack([fourth, fourth + twice], 1), (fourth + twice).reshape(len(twice), -1, 2)
+
+    check_dynamic(rows, [(9, 6)], [(12, 10)], [(7, 4)])
