@@ -274,7 +274,7 @@ class _GraphImporter:
         reads = [u for u in node.users if u.target is operator.getitem and u.users]
         self.emitter.read = {u.args[1] for u in reads}
         self.emitter.returned = {
-            u.args[1] for u in reads if any(user.op == "output" for user in u.users)
+            u.args[1] for u in reads for user in u.users if user.op == "output"
         }
         for operand in node.all_input_nodes:
             value = operand.meta.get("val")

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Training for 200 steps: the loss of each step stays within 1e-3 of eager's, in f32.
 
-Without dropout; weights, data and their order come from the same seeds.
+Without dropout; weights, data and their order come from the same seeds. The steps are small enough
+for eager itself to follow its f64 run (2e-6 apart); where training is chaotic (SGD with momentum at
+0.05: half of the loss apart), no two roundings follow each other.
 """
 
 import buddy
@@ -86,10 +88,10 @@ def text_batches():
         yield ids[:, :-1], ids[:, 1:]
 
 
-def losses(build, batches, optimizer, compiled: bool) -> list[float]:
+def losses(build, batches, compiled: bool) -> list[float]:
     torch.manual_seed(0)
     model = build()
-    step = optimizer(model.parameters())
+    step = torch.optim.AdamW(model.parameters(), lr=1e-3)
     run = torch.compile(model, backend="buddy", fullgraph=True) if compiled else model
     curve = []
     for inputs, labels in batches():
@@ -101,22 +103,14 @@ def losses(build, batches, optimizer, compiled: bool) -> list[float]:
     return curve
 
 
-def sgd(parameters):
-    return torch.optim.SGD(parameters, lr=0.05, momentum=0.9)
-
-
-def adam(parameters):
-    return torch.optim.AdamW(parameters, lr=1e-3)
-
-
 @pytest.mark.parametrize(
-    "build, batches, optimizer",
-    [(Network, image_batches, sgd), (LanguageModel, text_batches, adam)],
+    "build, batches",
+    [(Network, image_batches), (LanguageModel, text_batches)],
     ids=["network", "transformer"],
 )
-def test_loss_follows_eager(build, batches, optimizer):
-    expected = losses(build, batches, optimizer, compiled=False)
-    actual = losses(build, batches, optimizer, compiled=True)
+def test_loss_follows_eager(build, batches):
+    expected = losses(build, batches, compiled=False)
+    actual = losses(build, batches, compiled=True)
     apart = [abs(a - b) / abs(b) for a, b in zip(actual, expected)]
     assert max(apart) <= TOLERANCE, f"step {apart.index(max(apart))}"
     assert expected[-1] < 0.7 * expected[0], "the run learns nothing: it would prove nothing"
