@@ -273,9 +273,8 @@ class _GraphImporter:
         self.emitter.node, self.emitter.out = node, wanted
         reads = [u for u in node.users if u.target is operator.getitem and u.users]
         self.emitter.read = {u.args[1] for u in reads}
-        self.emitter.returned = {
-            u.args[1] for u in reads for user in u.users if user.op == "output"
-        }
+        returned = (u for u in reads if any(user.op == "output" for user in u.users))
+        self.emitter.returned = {u.args[1] for u in returned}
         for operand in node.all_input_nodes:
             value = operand.meta.get("val")
             if isinstance(value, torch.Tensor) and self.values[operand] is None:

@@ -13,6 +13,5 @@ from . import (  # noqa: F401
     grouped,
     linear_algebra,
     selection,
-    views,
 )
 from .registry import OWN, TRAINING, foreign  # noqa: F401

@@ -21,6 +21,7 @@ from . import (  # noqa: F401
     shape,
     sorting,
     special,
+    strides,
     tosa,
 )
 from .registry import LOWERINGS, find  # noqa: F401
