@@ -43,3 +43,14 @@ def test_special_values_and_ties():
 def test_rank_0_and_a_transposed_view():
     check(lambda x: (x.cumsum(0), x.cumprod(0), *x.cummax(0), x.logcumsumexp(0)), ())
     check(lambda x: x.cumsum(1), torch.randn(6, 40).t())
+
+
+def test_scan_of_several_batches_before_a_mask():
+    """The sums start from zeros also where dimensions are merged."""
+
+    def decays(x):
+        hidden = torch.ones(3, 3, dtype=torch.bool).tril().logical_not()
+        return x.cumsum(-2).masked_fill(hidden, -torch.inf).exp().permute(0, 3, 2, 1) * 2
+
+    for _ in range(3):  # in memory that was used before
+        check(decays, (2, 8, 3, 3))

@@ -98,3 +98,24 @@ func.func @counts(%positions: tensor<5xi64>, %state: tensor<2xf32> {buddy.mutabl
   %r = "buddy.scatter"(%positions, %ones, %ones) <{kind = 1 : i64}> : (tensor<5xi64>, tensor<5x1xi64>, tensor<5x1xi64>) -> tensor<5x1xi64>
   return %r : tensor<5x1xi64>
 }
+
+// -----
+
+// A fill of what is not an empty tensor as it stands stays in the kernel, on the destination.
+// CHECK-LABEL: func private @reduce_0
+// CHECK-SAME:    %[[SUM:[a-z0-9]+]]: tensor<4x8xf32> {bufferization.writable = true}
+// CHECK:       %[[ZERO:.*]] = linalg.fill {{.*}} outs(%[[SUM]] : tensor<4x8xf32>)
+// CHECK:       linalg.generic {{.*}} outs(%[[ZERO]] : tensor<4x8xf32>)
+func.func @filled_view(%x: tensor<4x8x16xf32>) -> tensor<4x8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<2x2x8xf32>
+  %view = tensor.collapse_shape %empty [[0, 1], [2]] : tensor<2x2x8xf32> into tensor<4x8xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%view : tensor<4x8xf32>) -> tensor<4x8xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, j, k)>, affine_map<(i, j, k) -> (i, j)>], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x : tensor<4x8x16xf32>) outs(%init : tensor<4x8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %s = arith.addf %in, %out : f32
+    linalg.yield %s : f32
+  } -> tensor<4x8xf32>
+  return %sum : tensor<4x8xf32>
+}

@@ -123,14 +123,20 @@ private:
     for (Operation *op : inBlockOrder())
       builder.clone(*op, mapping);
     Operation *root = mapping.lookup(group.root()->getResult(0)).getDefiningOp();
-    // What the root reads beside starting from it comes twice.
-    auto inits = cast<DestinationStyleOpInterface>(root).getDpsInitsMutable();
     for (auto [number, placeholder] : llvm::enumerate(placeholders))
       if (inputs.contains(placeholder))
-        inits[number].set(results[number]);
+        startFrom(results[number],
+                  cast<DestinationStyleOpInterface>(root).getDpsInitOperand(number));
     Operation *tiled = mapping.lookup(group.tiledRoot()->getResult(0)).getDefiningOp();
     tiled->setAttr("buddy.tile_dims", builder.getDenseI64ArrayAttr(group.tileDims()));
     func::ReturnOp::create(builder, root->getLoc(), root->getResults());
+  }
+
+  /// What the root, or the fill that it starts from, also reads comes twice, once to be written.
+  void startFrom(Value destination, OpOperand *init) {
+    auto fill = init->get().getDefiningOp<linalg::FillOp>();
+    OpOperand *start = fill ? &*fill.getOutputsMutable().begin() : init;
+    start->set(destination);
   }
 
   SmallVector<Operation *> inBlockOrder() const {
