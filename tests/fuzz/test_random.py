@@ -8,7 +8,7 @@ import campaign
 import pytest
 from worker import Worker
 
-FIRST = 13_000_100
+FIRST = 13_000_064
 PROGRAMS = 24
 
 
