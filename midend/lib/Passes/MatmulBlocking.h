@@ -23,7 +23,10 @@ struct MatmulBlocking {
   bool copiesLhs = false;
 };
 
-/// Rows of lhs that are copied at once.
+/// Rows that keep a tile of lhs in L1 or L2: a multiple of every register tile's height up to 12.
+constexpr int64_t kTileRows = 96;
+
+/// Rows of lhs that are copied at once, at most.
 constexpr int64_t kMostBlockRows = 288;
 
 } // namespace buddy

@@ -36,10 +36,6 @@ SmallVector<int64_t> loopExtents(Operation *root) {
   return extents;
 }
 
-/// Rows that keep a tile of the left-hand side in L1 or L2: a multiple of every register
-/// tile's height up to 12.
-constexpr int64_t kTileRows = 96;
-
 /// Tiles that a product should have, so that threads have several each.
 constexpr int64_t kFewestTiles = 16;
 

@@ -50,7 +50,7 @@ private:
   void allocateCopy() {
     auto type = cast<MemRefType>(op.getLhs().getType());
     std::optional<int64_t> known = constantOf(rowCount);
-    copyRows = std::min(known.value_or(kTypicalRows), kMostBlockRows);
+    copyRows = std::min(known.value_or(kTileRows), kMostBlockRows);
     int64_t length = blocking.depth ? blocking.depth : type.getShape().back();
     int64_t lanes = laneCount();
     // Whole vectors are stored, and a row does not begin where the one before it does in its page.
@@ -133,9 +133,6 @@ private:
       product.emitRows({count, 1, length, adds, from, lhsAt, outAt});
     });
   }
-
-  /// Rows that are copied at once where their number is not known: those of a tile.
-  static constexpr int64_t kTypicalRows = 96;
 
   LoopBuilder &b;
   MatmulOp op;
