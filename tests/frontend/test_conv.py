@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from checking import check
@@ -106,3 +107,21 @@ def test_grouped_transposed_and_volumes():
         (3, 2, 3, 3, 3),
         tolerance=(1e-4, 1e-4),
     )
+
+
+TRANSPOSED = [  # stride, padding, output padding, dilation
+    (2, 1, 1, 1),  # phases of several taps
+    ((3, 2), 0, (2, 0), 1),  # of unequal numbers
+    (4, 0, 1, 1),  # of none
+    (2, 2, 0, (2, 3)),  # whose taps are not neighbours
+    (1, 4, 0, 2),  # a border below zero
+]
+
+
+@pytest.mark.parametrize(("stride", "padding", "more", "dilation"), TRANSPOSED)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_phases_of_transposed(stride, padding, more, dilation, groups):
+    def grow(x, w):
+        return F.conv_transpose2d(x, w, None, stride, padding, more, groups, dilation)
+
+    check(grow, (2, 32, 6, 7), (32, 64 // groups, 3, 3), tolerance=(1e-4, 1e-4))

@@ -42,6 +42,12 @@ def test_convolutions(stride, padding, dilation, groups):
     check_gradients(convolve, (2, 4, 8, 9), (6, 4 // groups, 3, 3), (6,))
 
 
+def test_convolutions_of_whole_panels():
+    check_gradients(lambda x, w: F.conv2d(x, w, stride=2, padding=1), (2, 32, 9, 8), (64, 32, 3, 3))
+    check_gradients(lambda x, w: F.conv2d(x, w, stride=2), (2, 64, 9, 8), (32, 64, 1, 1))
+    check_gradients(lambda x, w: F.conv2d(x, w, padding=1), (3, 32, 7, 7), (32, 32, 1, 1))
+
+
 def test_convolutions_of_other_ranks():
     check_gradients(lambda x, w: F.conv1d(x, w, stride=2), (2, 3, 10), (4, 3, 3))
     check_gradients(lambda x, w: F.conv3d(x, w), (1, 2, 4, 5, 4), (3, 2, 2, 2, 2))

@@ -5,6 +5,7 @@
 // Three query heads read one key/value head; the softmax is over keys.
 // CHECK-DAG:   affine_map<(d0, d1, d2, d3, d4) -> (d0, d1 floordiv 3, d3, d4)>
 // CHECK-DAG:   affine_map<(d0, d1, d2) -> (d1 floordiv 32, d2 floordiv 2, d1 mod 32, d2 mod 2)>
+// CHECK:       #[[BACKWARDS:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d2 floordiv 32, (-(d3 * 3 + d4) + 8) * 8 + d5, d2 mod 32, 0)>
 // CHECK-LABEL: func @attention
 // CHECK-NOT:   buddy.attention
 // CHECK:       arith.maximumf
@@ -40,6 +41,15 @@ func.func @matmul(%a: tensor<?x65xbf16>, %b: tensor<2x33x32x2xbf16>, %init: tens
 // CHECK-SAME:    iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]
 func.func @convolution(%x: tensor<5x5x8xf32>, %w: tensor<1x72x32x1xf32>, %e: tensor<3x3x32xf32>) -> tensor<3x3x32xf32> {
   %c = "buddy.conv_2d"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
+      : (tensor<5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<3x3x32xf32>) -> tensor<3x3x32xf32>
+  return %c : tensor<3x3x32xf32>
+}
+
+// CHECK-LABEL: func @mirrored
+// CHECK-NOT:   buddy.conv_2d
+// CHECK:       linalg.generic {indexing_maps = [#{{.*}}, #[[BACKWARDS]],
+func.func @mirrored(%x: tensor<5x5x8xf32>, %w: tensor<1x72x32x1xf32>, %e: tensor<3x3x32xf32>) -> tensor<3x3x32xf32> {
+  %c = "buddy.conv_2d"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, mirrored}
       : (tensor<5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<3x3x32xf32>) -> tensor<3x3x32xf32>
   return %c : tensor<3x3x32xf32>
 }

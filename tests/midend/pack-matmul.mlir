@@ -39,7 +39,9 @@ func.func @integers(%x: tensor<4x8xi32>, %w: tensor<8x16xi32>) -> tensor<4x16xi3
 // CHECK-LABEL: func @convolution
 // CHECK-SAME:    %[[X:.*]]: tensor<1x8x9x9xf32>, %[[W:.*]]: tensor<32x8x3x3xf32>
 // CHECK-DAG:   %[[IN:.*]] = linalg.transpose ins(%[[X]] {{.*}} permutation = [0, 2, 3, 1]
-// CHECK-DAG:   %[[PANELS:.*]] = linalg.pack {{.*}}inner_tiles = [16, 1]{{.*}} : tensor<32x72xf32> -> tensor<2x72x16x1xf32>
+// CHECK-DAG:   %[[PARTS:.*]] = tensor.expand_shape %[[W]] {{.*}} into tensor<2x16x8x1x3x3xf32>
+// CHECK-DAG:   %[[ORDERED:.*]] = linalg.transpose ins(%[[PARTS]] {{.*}} permutation = [0, 4, 5, 2, 1, 3]
+// CHECK-DAG:   %[[PANELS:.*]] = tensor.collapse_shape %[[ORDERED]] {{.*}} into tensor<2x72x16x1xf32>
 // CHECK:       %[[OUT:.*]] = "buddy.conv_2d"(%[[IN]], %[[PANELS]]
 // CHECK-SAME:    kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>
 // CHECK-SAME:    -> tensor<1x4x4x32xf32>
@@ -51,6 +53,57 @@ func.func @convolution(%x: tensor<1x8x9x9xf32>, %w: tensor<32x8x3x3xf32>) -> ten
   %c = linalg.conv_2d_nchw_fchw {strides = dense<2> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
       ins(%x, %w : tensor<1x8x9x9xf32>, tensor<32x8x3x3xf32>) outs(%init : tensor<1x32x4x4xf32>) -> tensor<1x32x4x4xf32>
   return %c : tensor<1x32x4x4xf32>
+}
+
+// -----
+
+// Panels that have to be filled up are packed as a matrix.
+// CHECK-LABEL: func @partial_panel
+// CHECK:       %[[PANELS:.*]] = linalg.pack {{.*}}inner_tiles = [16, 1]{{.*}} : tensor<24x72xf32> -> tensor<2x72x16x1xf32>
+// CHECK:       "buddy.conv_2d"(%{{.*}}, %[[PANELS]]
+func.func @partial_panel(%x: tensor<1x8x9x9xf32>, %w: tensor<24x8x3x3xf32>) -> tensor<1x24x7x7xf32> {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<1x24x7x7xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<1x24x7x7xf32>) -> tensor<1x24x7x7xf32>
+  %c = linalg.conv_2d_nchw_fchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
+      ins(%x, %w : tensor<1x8x9x9xf32>, tensor<24x8x3x3xf32>) outs(%init : tensor<1x24x7x7xf32>) -> tensor<1x24x7x7xf32>
+  return %c : tensor<1x24x7x7xf32>
+}
+
+// -----
+
+// The gradient of a convolution reads the kernel backwards, and filters as channels: the loops and
+// the packing do so, nothing is copied for it.
+// CHECK-LABEL: func @mirrored
+// CHECK-SAME:    %[[X:.*]]: tensor<1x32x9x9xf32>, %[[W:.*]]: tensor<32x16x3x3xf32>
+// CHECK-NOT:   tensor.extract %
+// CHECK-DAG:   %[[PARTS:.*]] = tensor.expand_shape %[[W]] {{.*}} into tensor<32x1x1x16x3x3xf32>
+// CHECK-DAG:   %[[ORDERED:.*]] = linalg.transpose ins(%[[PARTS]] {{.*}} permutation = [2, 4, 5, 0, 3, 1]
+// CHECK:       "buddy.conv_2d"
+// CHECK-SAME:    mirrored
+func.func @mirrored(%x: tensor<1x32x9x9xf32>, %w: tensor<32x16x3x3xf32>) -> tensor<1x16x7x7xf32> {
+  %zero = arith.constant 0.0 : f32
+  %c2 = arith.constant 2 : index
+  %same = tensor.empty() : tensor<32x16x3x3xf32>
+  %backwards = linalg.generic {indexing_maps = [affine_map<(f, c, i, j) -> (f, c, i, j)>], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+      outs(%same : tensor<32x16x3x3xf32>) {
+  ^bb0(%o: f32):
+    %f = linalg.index 0 : index
+    %c = linalg.index 1 : index
+    %i = linalg.index 2 : index
+    %j = linalg.index 3 : index
+    %y = arith.subi %c2, %i : index
+    %x0 = arith.subi %c2, %j : index
+    %e = tensor.extract %w[%f, %c, %y, %x0] : tensor<32x16x3x3xf32>
+    linalg.yield %e : f32
+  } -> tensor<32x16x3x3xf32>
+  %exchanged = tensor.empty() : tensor<16x32x3x3xf32>
+  %kernel = linalg.transpose ins(%backwards : tensor<32x16x3x3xf32>) outs(%exchanged : tensor<16x32x3x3xf32>) permutation = [1, 0, 2, 3]
+  %empty = tensor.empty() : tensor<1x16x7x7xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<1x16x7x7xf32>) -> tensor<1x16x7x7xf32>
+  %r = linalg.conv_2d_nchw_fchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
+      ins(%x, %kernel : tensor<1x32x9x9xf32>, tensor<16x32x3x3xf32>) outs(%init : tensor<1x16x7x7xf32>) -> tensor<1x16x7x7xf32>
+  return %r : tensor<1x16x7x7xf32>
 }
 
 // -----

@@ -80,3 +80,23 @@ func.func @one_image(%x: tensor<1x5x5x8xf32>, %w: tensor<1x72x32x1xf32>, %e: ten
       : (tensor<1x5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<1x3x3x32xf32>) -> tensor<1x3x3x32xf32>
   return %c : tensor<1x3x3x32xf32>
 }
+
+// -----
+
+// A value that is padded to be convolved is channels last before; positions move as one.
+// CHECK-LABEL: func @padded
+// CHECK-SAME:    %[[X:.*]]: tensor<2x8x5x6xf32>
+// CHECK:       %[[JOINED:.*]] = tensor.collapse_shape %[[X]] {{.*}} into tensor<2x8x30xf32>
+// CHECK:       %[[T:.*]] = linalg.transpose ins(%[[JOINED]] {{.*}} permutation = [0, 2, 1]
+// CHECK:       %[[LAST:.*]] = tensor.expand_shape %[[T]] {{.*}} into tensor<2x5x6x8xf32>
+// CHECK:       tensor.pad %[[LAST]] low[0, 1, 2, 0] high[0, 1, 2, 0]
+func.func @padded(%x: tensor<2x8x5x6xf32>) -> tensor<2x7x10x8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %padded = tensor.pad %x low[0, 0, 1, 2] high[0, 0, 1, 2] {
+  ^bb0(%a: index, %b: index, %c: index, %d: index):
+    tensor.yield %zero : f32
+  } : tensor<2x8x5x6xf32> to tensor<2x8x7x10xf32>
+  %e = tensor.empty() : tensor<2x7x10x8xf32>
+  %last = linalg.transpose ins(%padded : tensor<2x8x7x10xf32>) outs(%e : tensor<2x7x10x8xf32>) permutation = [0, 2, 3, 1]
+  return %last : tensor<2x7x10x8xf32>
+}

@@ -69,6 +69,20 @@ func.func private @unpacked(%x: tensor<3x128x40xf32>, %w: tensor<3x256x40xf32>, 
 
 // -----
 
+// What is read across is cut in both directions, so that both sides are runs of some cache lines.
+// CHECK-LABEL: func private @transposed
+// CHECK:       scf.forall {{.*}} = (0, 0) to (1024, 2048) step (64, 128)
+func.func private @transposed(%x: tensor<2048x1024xf32>, %e: tensor<1024x2048xf32>) -> tensor<1024x2048xf32> attributes {buddy.kernel} {
+  %t = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<2048x1024xf32>) outs(%e : tensor<1024x2048xf32>) attrs = {buddy.tile_dims = array<i64: 0, 1>} {
+  ^bb0(%p: f32, %o: f32):
+    linalg.yield %p : f32
+  } -> tensor<1024x2048xf32>
+  return %t : tensor<1024x2048xf32>
+}
+
+// -----
+
 // A kernel that was simplified to one of its arguments has nothing to tile.
 // CHECK-LABEL: func private @identity
 // CHECK-NEXT:  return

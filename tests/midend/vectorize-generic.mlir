@@ -172,6 +172,25 @@ func.func @transposed(%x: memref<33x40xf32>, %out: memref<40x33xf32>) {
 
 // -----
 
+// A kernel's three by three elements are one row of nine: with them, channels fill the squares.
+// CHECK-LABEL: func @joined
+// CHECK:       %[[ROWS:.*]] = memref.collapse_shape %arg0 {{\[}}[0], [1, 2, 3]] : memref<32x8x3x3xf32> into memref<32x72xf32>
+// CHECK-COUNT-16: vector.load %[[ROWS]]{{.*}} : memref<32x72xf32>, vector<16xf32>
+// CHECK-COUNT-64: vector.shuffle
+// CHECK:       arith.remui
+// CHECK:       vector.store %{{.*}}, %arg1{{.*}} : memref<3x3x8x32xf32>, vector<16xf32>
+// CHECK-NOT:   linalg.generic
+func.func @joined(%x: memref<32x8x3x3xf32>, %out: memref<3x3x8x32xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(i, j, c, f) -> (f, c, i, j)>, affine_map<(i, j, c, f) -> (i, j, c, f)>], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+      ins(%x : memref<32x8x3x3xf32>) outs(%out : memref<3x3x8x32xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  }
+  return
+}
+
+// -----
+
 // A running sum: the total stays in a register, and every step stores its own element.
 // CHECK-LABEL: func @scan
 // CHECK:       scf.for {{.*}} iter_args

@@ -94,6 +94,22 @@ func.func @convolution(%x: memref<7x11x8xf32>, %w: memref<1x72x32x1xf32>, %out: 
 
 // -----
 
+// A mirrored kernel is read forwards, the input backwards: a run for each of the kernel's elements.
+// CHECK-LABEL: func @mirrored
+// CHECK:       scf.for %[[RUN:.*]] = %{{.*}} to %{{c9.*}} step {{.*}} iter_args
+// CHECK:         %[[TAP:.*]] = arith.subi %{{c8.*}}, %[[RUN]]
+// CHECK:         arith.divui %[[TAP]], %{{c3.*}}
+// CHECK:         scf.for %{{.*}} iter_args
+// CHECK-COUNT-10: vector.fma
+// CHECK-NOT:   vector.fma
+func.func @mirrored(%x: memref<5x7x8xf32>, %w: memref<1x72x32x1xf32>, %out: memref<3x5x32xf32>) {
+  "buddy.conv_2d"(%x, %w, %out) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, mirrored}
+      : (memref<5x7x8xf32>, memref<1x72x32x1xf32>, memref<3x5x32xf32>) -> ()
+  return
+}
+
+// -----
+
 // Rows enough for several register tiles: the columns of a panel are packed into a scratch that
 // all of them read, a part of the depth at a time; from the second on, sums start from the result.
 // Rows that lie 8 KiB apart share a set of the L1 cache: a copy of them, which do not, is read.

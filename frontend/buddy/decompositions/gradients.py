@@ -70,16 +70,34 @@ def _weight_gradient(x, grad, weight, stride, padding, dilation, groups: int):
 
     x [N, G·C, …] and grad [N, G·F, …] give [G·F, C, k…]. Strides and dilations change places.
     """
+    if groups == 1 and all(k == 1 for k in weight.shape[2:]):
+        return _pointwise_weight_gradient(x, grad, weight, stride, padding)
+    x = _reached(x, weight, grad, stride, padding, dilation)
     images, spatial = x.shape[0], list(x.shape[2:])
     channels, filters = x.shape[1] // groups, grad.shape[1]
     x = x.reshape(images, groups, channels, *spatial).movedim(2, 0).movedim(2, 1)
     x = x.reshape(channels, groups * images, *spatial)
     kernel = grad.transpose(0, 1)
     zeros = [0] * len(spatial)
-    made = aten.convolution(x, kernel, None, dilation, padding, stride, False, zeros, groups)
-    made = _cropped(made, (channels, filters, *weight.shape[2:]))
-    assert made.shape[:2] == (channels, filters)
+    made = aten.convolution(x, kernel, None, dilation, zeros, stride, False, zeros, groups)
+    assert made.shape == (channels, filters, *weight.shape[2:])
     return made.transpose(0, 1).contiguous()
+
+
+def _pointwise_weight_gradient(x, grad, weight, stride, padding):
+    """Of a kernel of one element: a product, whose depth is all positions of all images."""
+    x = _reached(x, weight, grad, stride, padding, stride)
+    for dim, step in enumerate(stride, 2):
+        x = aten.slice(x, dim, 0, None, step)
+    x, grad = (y.transpose(0, 1).reshape(y.shape[1], -1) for y in (x, grad))
+    return aten.mm(grad, x.t()).view(weight.shape)
+
+
+def _reached(x, weight, grad, stride, padding, dilation):
+    """x with its border, without the end that no window reached."""
+    rest = _rest(x, grad, weight, stride, padding, dilation)
+    border = [(p, p - r) for p, r in zip(padding, rest)]
+    return aten.constant_pad_nd(x, [n for pair in reversed(border) for n in pair])
 
 
 @decomposes(aten.max_pool2d_with_indices_backward.default)

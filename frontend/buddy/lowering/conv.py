@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from mlir import ir
 from mlir.dialects import linalg
@@ -36,12 +41,10 @@ def convolution(
     spatial = e.rank(x) - 2
     stride, padding, dilation = (_per_dim(v, spatial) for v in (stride, padding, dilation))
     if transposed:
-        kernel = e.shape(weight)[2:]
-        weight = _flipped(e, weight, groups)
-        x = _dilated(e, x, stride, padding, dilation, kernel, output_padding)
-        stride, padding = [1] * spatial, [0] * spatial
-    x = e.pad(x, [0, 0, *padding], [0, 0, *padding], 0)
-    result = _convolve(e, x, weight, out, stride, dilation, groups)
+        result = _transposed(e, x, weight, stride, padding, dilation, groups)
+    else:
+        x = e.pad(x, [0, 0, *padding], [0, 0, *padding], 0)
+        result = _convolve(e, x, weight, out, stride, dilation, groups)
     if bias is None:
         return e.cast(result, out.dtype)
     channel = (e.shape(bias)[0], *[1] * spatial)
@@ -151,36 +154,89 @@ def _generic(e: Emitter, x, weight, spec: TensorSpec, stride, dilation):
     return e.generic([x, weight], [e.full(spec, 0)], maps, rank, 1 + spatial, body)[0]
 
 
+def _transposed(e: Emitter, x, weight, stride, padding, dilation, groups):
+    """out[o] = sum over i * stride - padding + t * dilation = o of x[i] . weight[t].
+
+    All o of one remainder by the stride, a phase, are a convolution of x by some of the taps t:
+    no zeros between the elements of x are multiplied.
+    """
+    sizes = e.shape(x)[2:]
+    if not all(isinstance(d, int) for d in sizes):
+        raise Unsupported("a transposed convolution of a dynamic size")
+    kernel = e.shape(weight)[2:]
+    weight = _flipped(e, weight, groups)
+    along = [
+        [_phase(r, *of_dim) for r in range(of_dim[0])]
+        for of_dim in zip(stride, padding, dilation, kernel, sizes, e.out.shape[2:])
+    ]
+    reached = [[p for p in phases if p.taps and p.count] for phases in along]
+    if all(s_ == 1 for s_ in stride) and all(reached):
+        return _convolve_phase(e, x, weight, [phases[0] for phases in reached], groups)
+    wide = e.out.with_dtype(compute_dtype(e.out.dtype))
+    made = e.full(wide, 0)
+    for phases in itertools.product(*reached):
+        result = _convolve_phase(e, x, weight, phases, groups)
+        made = e.insert(result, made, [0, 0, *(p.first for p in phases)], [1, 1, *stride])
+    return made
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """Along one dimension: outputs first, first + stride, ... as a convolution."""
+
+    first: int
+    count: int  # of outputs
+    taps: range  # of the reversed kernel; none: the outputs are zero
+    dilation: int
+    low: int  # border of x; below zero: elements to leave out
+    high: int
+
+
+def _phase(r: int, stride: int, padding: int, dilation: int, kernel: int, size: int, out: int):
+    """Output r + stride * q reads x[q + near - m * step] with tap t + m * apart, for all m >= 0."""
+    common = math.gcd(dilation, stride)
+    apart, step = stride // common, dilation // common
+    count = max(0, -(-(out - r) // stride))
+    first_tap = (t for t in range(min(apart, kernel)) if (r + padding - t * dilation) % stride == 0)
+    t = next(first_tap, None)
+    if t is None:
+        return _Phase(r, count, range(0), step, 0, 0)
+    near, taps = (r + padding - t * dilation) // stride, -(-(kernel - t) // apart)
+    start = kernel - 1 - t - (taps - 1) * apart
+    low, high = (taps - 1) * step - near, count - 1 + near - (size - 1)
+    if size + min(low, 0) + min(high, 0) <= 0:  # all of them lie beside x
+        return _Phase(r, count, range(0), step, 0, 0)
+    return _Phase(r, count, range(start, kernel - t, apart), step, low, high)
+
+
+def _convolve_phase(e: Emitter, x, weight, phases: Sequence[_Phase], groups):
+    """The outputs of one phase along each dimension, in the compute dtype."""
+    kernel = [len(p.taps) for p in phases]
+    weight = e.slice(
+        weight,
+        [0, 0, *(p.taps.start for p in phases)],
+        [*e.shape(weight)[:2], *kernel],
+        [1, 1, *(p.taps.step for p in phases)],
+    )
+    kept = [d + min(p.low, 0) + min(p.high, 0) for d, p in zip(e.shape(x)[2:], phases)]
+    x = e.slice(x, [0, 0, *(max(-p.low, 0) for p in phases)], [*e.shape(x)[:2], *kept])
+    low, high = [max(p.low, 0) for p in phases], [max(p.high, 0) for p in phases]
+    x = e.pad(x, [0, 0, *low], [0, 0, *high], 0)
+    out = e.out.with_shape((*e.out.shape[:2], *(p.count for p in phases)))
+    return _convolve(e, x, weight, out, [1] * len(phases), [p.dilation for p in phases], groups)
+
+
 def _flipped(e: Emitter, weight, groups):
     """[C, F/G, k...] as the kernel of the equivalent convolution: [F, C/G, k...] reversed."""
     from .shape import flip
 
     outs, e.out = e.out, e.spec(weight)
-    reverse = flip(e, weight, list(range(2, e.rank(weight))))
+    reversed_dims = [d for d in range(2, e.rank(weight)) if e.shape(weight)[d] != 1]
+    reverse = flip(e, weight, reversed_dims) if reversed_dims else weight
     e.out = outs
+    if groups == 1:
+        return e.transpose(reverse, [1, 0, *range(2, e.rank(weight))])
     channels, filters, *kernel = e.shape(weight)
     split = e.reshape(reverse, (groups, channels // groups, filters, *kernel))
     exchanged = e.transpose(split, [0, 2, 1, *range(3, e.rank(split))])
     return e.reshape(exchanged, (groups * filters, channels // groups, *kernel))
-
-
-def _dilated(e: Emitter, x, stride, padding, dilation, kernel, output_padding):
-    """x with stride − 1 zeros between elements and the border a transposed kernel needs.
-
-    A border below zero, more padding than kernel, takes away instead.
-    """
-    shape, spatial = e.shape(x), e.rank(x) - 2
-    if not all(isinstance(d, int) for d in shape[2:]):
-        raise Unsupported("a transposed convolution of a dynamic size")
-    output_padding = _per_dim(output_padding, spatial)
-    border = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding)]
-    low = [max(b, 0) for b in border]
-    high = [max(b + o, 0) for b, o in zip(border, output_padding)]
-    inner = [(d - 1) * s_ + 1 for d, s_ in zip(shape[2:], stride)]
-    sizes = [a + d + b for a, d, b in zip(low, inner, high)]
-    zeros = e.full(TensorSpec((*shape[:2], *sizes), e.dtype(x)), 0)
-    made = e.insert(x, zeros, [0, 0, *low], [1, 1, *stride])
-    if all(b >= 0 and b + o >= 0 for b, o in zip(border, output_padding)):
-        return made
-    kept = [d + 2 * b + o for d, b, o in zip(inner, border, output_padding)]
-    return e.slice(made, [0, 0, *(max(-b, 0) for b in border)], [*shape[:2], *kept])

@@ -116,7 +116,10 @@ struct DecomposeConv2D : OpRewritePattern<Conv2DOp> {
     // The image's number comes first, where there is one.
     if (rank == 4)
       bindDims(op.getContext(), n, y, x, f, i, j, c);
-    AffineExpr k = (i * op.getKernel()[1] + j) * channels + c;
+    AffineExpr tap = i * op.getKernel()[1] + j;
+    if (op.getMirrored())
+      tap = op.getKernel()[0] * op.getKernel()[1] - 1 - tap;
+    AffineExpr k = tap * channels + c;
     auto map = [&](ArrayRef<AffineExpr> exprs) {
       return AffineMap::get(rank + 3, 0, exprs, op.getContext());
     };

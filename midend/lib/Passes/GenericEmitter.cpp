@@ -27,6 +27,20 @@ static bool hasHalves(linalg::LinalgOp op) {
   });
 }
 
+/// `memref` with its last `count` dimensions, which are contiguous, as one.
+static Value joinTrailing(LoopBuilder &b, Value memref, int64_t count) {
+  int64_t rank = cast<MemRefType>(memref.getType()).getRank();
+  if (count == 1)
+    return memref;
+  SmallVector<ReassociationIndices> groups;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    if (dim <= rank - count)
+      groups.push_back({dim});
+    else
+      groups.back().push_back(dim);
+  return memref::CollapseShapeOp::create(b, memref, groups);
+}
+
 bool buddy::isScanned(linalg::LinalgOp op, OpOperand &init) {
   AffineMap map = op.getMatchingIndexingMap(&init);
   for (auto [loop, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
@@ -42,7 +56,7 @@ GenericEmitter::GenericEmitter(LoopBuilder &b, linalg::LinalgOp op, const Vector
   findExtents();
   lanes = std::max<int64_t>(1, bits / body.widestBits());
   std::optional<int64_t> known = constantOf(extents[dimension]);
-  if (schedule.across >= 0) // a square of more vectors would not fit the registers
+  if (!schedule.across.empty()) // a square of more vectors would not fit the registers
     lanes = std::min<int64_t>(lanes, 16);
   else if (known)
     lanes = std::clamp<int64_t>(hasHalves(op) ? llvm::PowerOf2Ceil(*known) : *known, 1, lanes);
@@ -61,14 +75,14 @@ void GenericEmitter::findExtents() {
 void GenericEmitter::emit() {
   SmallVector<int64_t> parallel, reductions;
   for (auto [d, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
-    if ((int64_t)d != dimension && (int64_t)d != schedule.across)
+    if ((int64_t)d != dimension && !llvm::is_contained(schedule.across, d))
       (iterator == utils::IteratorType::parallel ? parallel : reductions).push_back(d);
-  if (schedule.across < 0 && combiners.empty() && !reductions.empty()) {
+  if (schedule.across.empty() && combiners.empty() && !reductions.empty()) {
     emitFolds(parallel, reductions);
     return;
   }
   nest(parallel, {}, [&](ValueRange) {
-    if (schedule.across >= 0)
+    if (!schedule.across.empty())
       emitSquares();
     else if (combiners.empty())
       chunks(1, {}, [&](int64_t count, Value mask, ValueRange) { return fold(count, mask, {}); });
@@ -153,7 +167,14 @@ void GenericEmitter::storeOutputs(ValueRange values, Value mask, bool scanned) {
 
 /// Whole squares, then those that reach over an edge, under masks.
 void GenericEmitter::emitSquares() {
-  Value rows = extents[schedule.across], columns = extents[dimension];
+  joined.clear();
+  for (OpOperand *input : op.getDpsInputOperands())
+    if (isCrossing(*input))
+      joined[input] = joinTrailing(b, input->get(), schedule.across.size());
+  rowCount = b.index(1);
+  for (int64_t loop : schedule.across)
+    rowCount = b.mul(rowCount, extents[loop]);
+  Value rows = rowCount, columns = extents[dimension];
   Value wholeRows = b.roundDown(rows, lanes), wholeColumns = b.roundDown(columns, lanes);
   auto squares = [&](Value fromRow, Value toRow, Value fromColumn, Value toColumn, bool masked) {
     b.loop(fromRow, toRow, lanes, [&](Value row) {
@@ -167,7 +188,7 @@ void GenericEmitter::emitSquares() {
 }
 
 void GenericEmitter::emitSquare(Value across, Value start, bool masked) {
-  Value rowsLeft = b.sub(extents[schedule.across], across);
+  Value rowsLeft = b.sub(rowCount, across);
   Value columnsLeft = b.sub(extents[dimension], start), zero = b.index(0);
   // The mask of `some` lanes in the i-th row of those that are left; none past the edge.
   auto maskOf = [&](int64_t i, Value left, Value some) -> Value {
@@ -177,23 +198,20 @@ void GenericEmitter::emitSquare(Value across, Value start, bool masked) {
     return b.firstLanes(arith::SelectOp::create(b, exists, some, zero), lanes);
   };
   SmallVector<std::pair<OpOperand *, Values>> squares;
-  ivs[schedule.across] = across;
   for (OpOperand *input : op.getDpsInputOperands()) {
     if (!isCrossing(*input))
       continue;
-    auto element = cast<MemRefType>(input->get().getType()).getElementType();
     Values rows;
     for (int64_t i = 0; i < lanes; ++i) {
       ivs[dimension] = b.add(start, i);
-      rows.push_back(b.load(VectorType::get(lanes, element), input->get(), indicesOf(*input),
-                            maskOf(i, columnsLeft, rowsLeft)));
+      rows.push_back(loadCrossing(*input, across, maskOf(i, columnsLeft, rowsLeft)));
     }
     b.transpose(rows);
     squares.emplace_back(input, rows);
   }
   ivs[dimension] = start;
   for (int64_t i = 0; i < lanes; ++i) {
-    ivs[schedule.across] = b.add(across, i);
+    enterRow(b.add(across, i));
     for (auto &[operand, rows] : squares)
       crossed[operand] = rows[i];
     Value mask = maskOf(i, rowsLeft, columnsLeft);
@@ -206,11 +224,32 @@ void GenericEmitter::emitSquare(Value across, Value start, bool masked) {
   crossed.clear();
 }
 
+/// Sets the loops of `across`, seen as one, to its element `across`.
+void GenericEmitter::enterRow(Value across) {
+  for (int64_t loop : llvm::reverse(ArrayRef<int64_t>(schedule.across).drop_front())) {
+    ivs[loop] = b.rem(across, *constantOf(extents[loop]));
+    across = b.div(across, *constantOf(extents[loop]));
+  }
+  ivs[schedule.across.front()] = across;
+}
+
+/// A vector of a crossing operand along `across`.
+Value GenericEmitter::loadCrossing(OpOperand &operand, Value across, Value mask) {
+  Values indices;
+  ArrayRef<AffineExpr> exprs = op.getMatchingIndexingMap(&operand).getResults();
+  for (AffineExpr expr : exprs.drop_back(schedule.across.size()))
+    indices.push_back(affine::expandAffineExpr(b, b.getLoc(), expr, ivs, {}));
+  indices.push_back(across);
+  Value memref = joined[&operand];
+  auto element = cast<MemRefType>(memref.getType()).getElementType();
+  return b.load(VectorType::get(lanes, element), memref, indices, mask);
+}
+
 bool GenericEmitter::isCrossing(OpOperand &operand) {
   AffineMap map = op.getMatchingIndexingMap(&operand);
-  return isMemRef(operand.get()) && schedule.across >= 0 && map.getNumResults() > 0 &&
+  return isMemRef(operand.get()) && !schedule.across.empty() && map.getNumResults() > 0 &&
          map.isFunctionOfDim(dimension) &&
-         map.getResults().back() == getAffineDimExpr(schedule.across, op.getContext());
+         map.getResults().back() == getAffineDimExpr(schedule.across.back(), op.getContext());
 }
 
 void GenericEmitter::emitReduction(ArrayRef<int64_t> otherReductions) {

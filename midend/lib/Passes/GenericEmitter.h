@@ -16,6 +16,8 @@
 // are transposed in registers:
 //   for square of (across, vector): rows = in[vector .. + lanes, across ..]
 //     transpose rows; for each of across: out[across, vector ..] = body(rows[across])
+// Where that dimension is short, a 3 by 3 kernel's row, it is taken with those outside of it as
+// long as they are contiguous too.
 
 #ifndef BUDDY_LIB_PASSES_GENERICEMITTER_H
 #define BUDDY_LIB_PASSES_GENERICEMITTER_H
@@ -28,7 +30,8 @@ namespace buddy {
 /// How the loops of one op become vectors.
 struct GenericSchedule {
   int64_t dimension = 0; // along which vectors run
-  int64_t across = -1;   // along which the crossing operands are contiguous, if there are any
+  // Along which the crossing operands are contiguous, if there are any; the outermost first.
+  llvm::SmallVector<int64_t> across;
   // Of a reduction along `dimension`, for each output; null for one that is scanned.
   llvm::SmallVector<mlir::Operation *> combiners;
 };
@@ -59,6 +62,8 @@ private:
   Values foldChunk(int64_t unroll, Value mask, mlir::ValueRange before);
   void emitSquares();
   void emitSquare(Value across, Value start, bool masked);
+  void enterRow(Value across);
+  Value loadCrossing(mlir::OpOperand &operand, Value across, Value mask);
   Values emitChunk(int64_t unroll, Value mask, mlir::ValueRange state);
   Values indicesOf(mlir::OpOperand &operand);
   Value readInput(mlir::OpOperand &operand, Value mask);
@@ -74,8 +79,9 @@ private:
   int64_t dimension, lanes;
   llvm::ArrayRef<mlir::Operation *> combiners; // empty if the vectors run along a parallel dim
   Values extents, ivs;
-  // Of the square being emitted: its vector for each crossing operand.
-  llvm::DenseMap<mlir::OpOperand *, Value> crossed;
+  Value rowCount; // elements of `across`
+  // Of each crossing operand: the dimensions of `across` as one, and the square's vector.
+  llvm::DenseMap<mlir::OpOperand *, Value> joined, crossed;
 };
 
 } // namespace buddy

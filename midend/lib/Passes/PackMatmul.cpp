@@ -78,6 +78,77 @@ SmallVector<int64_t> pairOf(DenseIntElementsAttr attribute) {
 
 constexpr std::array<int64_t, 4> toChannelsLast{0, 2, 3, 1}, fromChannelsLast{0, 3, 1, 2};
 
+/// The tensor that `value` reads backwards along both of its last two dimensions, if it does so and
+/// nothing else. Extents of one count as read backwards.
+Value mirroredSource(Value value) {
+  auto op = value.getDefiningOp<linalg::GenericOp>();
+  if (!op || op.getNumDpsInputs() != 0 || op.getNumReductionLoops() != 0 || op.getNumLoops() != 4 ||
+      !op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isIdentity())
+    return {};
+  auto extract = op.getBody()->getTerminator()->getOperand(0).getDefiningOp<tensor::ExtractOp>();
+  if (!extract || extract->getBlock() != op.getBody() ||
+      extract.getTensor().getType() != value.getType())
+    return {};
+  for (auto [dim, index] : llvm::enumerate(extract.getIndices())) {
+    int64_t extent = cast<ShapedType>(value.getType()).getDimSize(dim);
+    if (dim >= 2 && extent != 1) {
+      auto difference = index.getDefiningOp<arith::SubIOp>();
+      if (!difference || getConstantIntValue(difference.getLhs()) != extent - 1)
+        return {};
+      index = difference.getRhs();
+    }
+    auto loop = index.getDefiningOp<linalg::IndexOp>();
+    if (!loop || loop.getDim() != dim)
+      return {};
+  }
+  return extract.getTensor();
+}
+
+/// The kernel [F, C, H, W] of a convolution: dimensions `order` of `weight`, mirrored or not.
+struct ConvolutionKernel {
+  Value weight;
+  SmallVector<int64_t, 4> order{0, 1, 2, 3};
+  bool mirrored = false;
+
+  /// Looks through what packing and the loops do on their own.
+  explicit ConvolutionKernel(Value value) : weight(value) {
+    auto transpose = weight.getDefiningOp<linalg::TransposeOp>();
+    if (transpose && transpose.getPermutation() == ArrayRef<int64_t>{1, 0, 2, 3}) {
+      order = {1, 0, 2, 3};
+      weight = transpose.getInput();
+    }
+    if (Value source = mirroredSource(weight)) {
+      weight = source;
+      mirrored = true;
+    }
+  }
+
+  /// [F/nr, H*W*C/kr, nr, kr].
+  Value pack(PatternRewriter &rewriter, Location loc, int64_t nr, int64_t kr) const {
+    auto type = cast<RankedTensorType>(weight.getType());
+    if (type.getDimSize(order[0]) % nr != 0 || type.getDimSize(order[1]) % kr != 0) {
+      std::array<int64_t, 4> last{order[0], order[2], order[3], order[1]};
+      Value matrix =
+          tensor::CollapseShapeOp::create(rewriter, loc, transposed(rewriter, loc, weight, last),
+                                          SmallVector<ReassociationIndices>{{0}, {1, 2, 3}});
+      return packRhs(rewriter, loc, {matrix, /*transposed=*/true}, nr, kr);
+    }
+    // Nothing to fill up: one transposition.
+    SmallVector<int64_t> parts(type.getShape());
+    parts[order[0]] /= nr;
+    parts[order[1]] /= kr;
+    parts.insert(parts.begin() + 1, order[0] == 0 ? nr : kr);
+    parts.insert(parts.begin() + 3, order[0] == 0 ? kr : nr);
+    SmallVector<ReassociationIndices> groups{{0, 1}, {2, 3}, {4}, {5}};
+    Value split = tensor::ExpandShapeOp::create(rewriter, loc, type.clone(parts), weight, groups);
+    int64_t filters = 2 * order[0], channels = 2 * order[1];
+    Value panels =
+        transposed(rewriter, loc, split, {filters, 4, 5, channels, filters + 1, channels + 1});
+    return tensor::CollapseShapeOp::create(
+        rewriter, loc, panels, SmallVector<ReassociationIndices>{{0}, {1, 2, 3}, {4}, {5}});
+  }
+};
+
 /// A convolution between transpositions, which cancel with those of its neighbours.
 struct PackConvolution : OpRewritePattern<linalg::Conv2DNchwFchwOp> {
   PackConvolution(MLIRContext *context, const PackMatmulPassOptions &options)
@@ -98,23 +169,20 @@ struct PackConvolution : OpRewritePattern<linalg::Conv2DNchwFchwOp> {
     Location loc = op.getLoc();
     SmallVector<int64_t> kernel(shape.getShape().take_back(2)),
         dilations = pairOf(op.getDilations());
-    bool joined = dilations[1] == 1 || kernel[1] == 1;
+    ConvolutionKernel source(weight);
+    bool joined = kernel[1] == 1 || (dilations[1] == 1 && !source.mirrored);
     int64_t run = shape.getDimSize(1) * (joined ? kernel[1] : 1);
     int64_t kr = element.isBF16() && options.hasBf16Dot && run % 2 == 0 ? 2 : 1;
-    Value matrix = tensor::CollapseShapeOp::create(
-        rewriter, loc, transposed(rewriter, loc, weight, toChannelsLast),
-        SmallVector<ReassociationIndices>{{0}, {1, 2, 3}});
-    Value packed =
-        packRhs(rewriter, loc, {matrix, /*transposed=*/true}, 2 * options.vectorBits / 32, kr);
+    Value packed = source.pack(rewriter, loc, 2 * options.vectorBits / 32, kr);
     Value empty = init.getDefiningOp<linalg::FillOp>().getOutputs()[0];
     SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, empty), last;
     for (int64_t dim : toChannelsLast)
       last.push_back(sizes[dim]);
     auto outElement = cast<ShapedType>(init.getType()).getElementType();
     Value out = tensor::EmptyOp::create(rewriter, loc, last, outElement);
-    auto convolution = Conv2DOp::create(rewriter, loc, out.getType(),
-                                        transposed(rewriter, loc, input, toChannelsLast), packed,
-                                        out, kernel, pairOf(op.getStrides()), dilations);
+    auto convolution = Conv2DOp::create(
+        rewriter, loc, out.getType(), transposed(rewriter, loc, input, toChannelsLast), packed, out,
+        kernel, pairOf(op.getStrides()), dilations, source.mirrored);
     rewriter.replaceOp(op, transposed(rewriter, loc, convolution->getResult(0), fromChannelsLast));
     return success();
   }

@@ -177,6 +177,68 @@ struct SinkThroughPad : OpRewritePattern<tensor::PadOp> {
   }
 };
 
+/// What is about to become channels last is so before it is padded: rows of channels are copied
+/// faster than rows of positions, and the transposition is of fewer elements.
+struct RaiseAbovePad : OpRewritePattern<linalg::TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::TransposeOp op, PatternRewriter &rewriter) const override {
+    ArrayRef<int64_t> order = op.getPermutation();
+    auto pad = op.getInput().getDefiningOp<tensor::PadOp>();
+    if (!pad || !pad->hasOneUse() || !pad.getConstantPaddingValue() || !isToChannelsLast(order))
+      return rewriter.notifyMatchFailure(op, "does not make a padded value channels last");
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    rewriter.replaceOpWithNewOp<tensor::PadOp>(
+        op, type, transposed(rewriter, op.getLoc(), pad.getSource(), order),
+        applyPermutation(pad.getMixedLowPad(), order),
+        applyPermutation(pad.getMixedHighPad(), order), pad.getConstantPaddingValue(),
+        pad.getNofold());
+    return success();
+  }
+
+  static bool isToChannelsLast(ArrayRef<int64_t> order) {
+    int64_t rank = order.size();
+    for (int64_t i = 0; i < rank; ++i)
+      if (order[i] != (i == 0 ? 0 : i == rank - 1 ? 1 : i + 1))
+        return false;
+    return rank > 2;
+  }
+};
+
+/// Dimensions that stay side by side are moved as one: [2,256,7,7] to channels last is
+/// [2,256,49] to [2,49,256].
+struct JoinTransposedDims : OpRewritePattern<linalg::TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::TransposeOp op, PatternRewriter &rewriter) const override {
+    ArrayRef<int64_t> order = op.getPermutation();
+    SmallVector<ReassociationIndices> results, sources; // in the order of the result
+    for (auto [to, from] : llvm::enumerate(order)) {
+      if (to == 0 || from != order[to - 1] + 1) {
+        results.emplace_back();
+        sources.emplace_back();
+      }
+      results.back().push_back(to);
+      sources.back().push_back(from);
+    }
+    if (results.size() == order.size() || !op.hasPureTensorSemantics())
+      return rewriter.notifyMatchFailure(op, "no dimensions stay side by side");
+    SmallVector<ReassociationIndices> groups(sources);
+    llvm::sort(groups);
+    SmallVector<int64_t> joinedOrder;
+    for (const ReassociationIndices &source : sources)
+      joinedOrder.push_back(llvm::find(groups, source) - groups.begin());
+    Location loc = op.getLoc();
+    Value joined = tensor::CollapseShapeOp::create(rewriter, loc, op.getInput(), groups);
+    if (!llvm::is_sorted(joinedOrder))
+      joined = transposed(rewriter, loc, joined, joinedOrder);
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(
+        op, type, joined, results, tensor::getMixedSizes(rewriter, loc, op.getInit()));
+    return success();
+  }
+};
+
 /// A batch of one image is no batch: what surrounds it loses its unit dimensions too.
 struct DropUnitBatch : OpRewritePattern<Conv2DOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -191,9 +253,9 @@ struct DropUnitBatch : OpRewritePattern<Conv2DOp> {
       return tensor::CollapseShapeOp::create(rewriter, op.getLoc(), value, groups);
     };
     Value init = drop(op.getInit());
-    auto image =
-        Conv2DOp::create(rewriter, op.getLoc(), init.getType(), drop(op.getInput()), op.getRhs(),
-                         init, op.getKernel(), op.getStrides(), op.getDilations());
+    auto image = Conv2DOp::create(rewriter, op.getLoc(), init.getType(), drop(op.getInput()),
+                                  op.getRhs(), init, op.getKernel(), op.getStrides(),
+                                  op.getDilations(), op.getMirrored());
     rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(
         op, out, image->getResult(0), groups,
         tensor::getMixedSizes(rewriter, op.getLoc(), op.getInit()));
@@ -207,14 +269,14 @@ struct PropagateTransposesPass : impl::PropagateTransposesPassBase<PropagateTran
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     // The generic that can take the layout on does; one that reduces to another rank ends it.
-    patterns.add<SinkThroughGeneric, SinkThroughPad>(&getContext(), /*benefit=*/2);
+    patterns.add<SinkThroughGeneric, SinkThroughPad, RaiseAbovePad>(&getContext(), /*benefit=*/2);
     patterns.add<AbsorbIntoReduction>(&getContext());
     linalg::TransposeOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     // Only now: a reshape would hide one transposition from the other.
     RewritePatternSet images(&getContext());
-    images.add<DropUnitBatch>(&getContext());
+    images.add<DropUnitBatch, JoinTransposedDims>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(images))))
       signalPassFailure();
   }

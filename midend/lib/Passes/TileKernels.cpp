@@ -158,12 +158,36 @@ int64_t elementsOfTile(func::FuncOp kernel, int64_t alone, int64_t l1Bytes) {
   return ops == 1 || windows ? alone : std::max<int64_t>(1, l1Bytes / std::max<int64_t>(1, bytes));
 }
 
+/// Rows of a tile whose operand is transposed: several squares of a vector's length, so that what
+/// is read and what is written are both runs of some cache lines.
+constexpr int64_t kTransposedRows = 64;
+
+/// The loop along which an operand is contiguous that runs across the result, if there is one.
+std::optional<int64_t> loopAcross(Operation *root) {
+  auto op = dyn_cast<linalg::GenericOp>(root);
+  if (!op || op.getNumReductionLoops() != 0)
+    return std::nullopt;
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(input);
+    auto last = map.getNumResults() ? dyn_cast<AffineDimExpr>(map.getResults().back()) : nullptr;
+    int64_t columns = op.getNumLoops() - 1;
+    if (last && last.getPosition() != columns && map.isFunctionOfDim(columns))
+      return last.getPosition();
+  }
+  return std::nullopt;
+}
+
 /// Cuts `dims`, outermost first, so that a tile has about `budget` elements.
 SmallVector<int64_t> rowTiles(Operation *root, ArrayRef<int64_t> dims, int64_t budget) {
   SmallVector<int64_t> extents = loopExtents(root);
   SmallVector<int64_t> tiles(extents.size(), 0);
   int64_t elements = 1;
+  std::optional<int64_t> across = loopAcross(root);
+  if (across && llvm::is_contained(dims, *across))
+    elements = tiles[*across] = evenTile(extents[*across], kTransposedRows);
   for (int64_t loop = extents.size() - 1; loop >= 0; --loop) {
+    if (tiles[loop])
+      continue;
     if (!llvm::is_contained(dims, loop)) {
       elements *= extents[loop];
       continue;

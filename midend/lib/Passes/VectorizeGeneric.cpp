@@ -70,6 +70,29 @@ std::optional<int64_t> chooseDimension(linalg::LinalgOp op) {
   return std::nullopt;
 }
 
+/// Rows of a square that dimensions are joined for.
+constexpr int64_t kSquareRows = 16;
+
+/// The loops that run over the last dimensions of a crossing operand, the outermost first: as few
+/// as make up the rows of a square, and that are contiguous.
+SmallVector<int64_t> loopsAcross(linalg::LinalgOp op, OpOperand &operand, int64_t dimension) {
+  auto type = cast<MemRefType>(operand.get().getType());
+  ArrayRef<AffineExpr> exprs = op.getMatchingIndexingMap(&operand).getResults();
+  SmallVector<int64_t> loops;
+  int64_t rows = 1;
+  for (int64_t dim = type.getRank() - 1; dim >= 0; --dim) {
+    int64_t loop = cast<AffineDimExpr>(exprs[dim]).getPosition();
+    if (rows >= kSquareRows || loop == dimension ||
+        !type.areTrailingDimsContiguous(type.getRank() - dim))
+      break;
+    loops.insert(loops.begin(), loop);
+    if (type.isDynamicDim(dim))
+      break;
+    rows *= type.getDimSize(dim);
+  }
+  return loops;
+}
+
 /// Vectors along the outputs' last dimension, where each operand that is not contiguous in
 /// it is contiguous in one and the same other dimension.
 std::optional<GenericSchedule> chooseSquares(linalg::LinalgOp op) {
@@ -80,7 +103,7 @@ std::optional<GenericSchedule> chooseSquares(linalg::LinalgOp op) {
   if (out.getNumResults() == 0 || !isa<AffineDimExpr>(out.getResults().back()))
     return std::nullopt;
   auto last = cast<AffineDimExpr>(out.getResults().back());
-  GenericSchedule schedule{last.getPosition()};
+  GenericSchedule schedule{last.getPosition(), {}, {}};
   for (OpOperand &operand : op->getOpOperands()) {
     if (!isMemRef(operand.get()) || allowsVectors(op, operand, schedule.dimension))
       continue;
@@ -89,10 +112,12 @@ std::optional<GenericSchedule> chooseSquares(linalg::LinalgOp op) {
     // Squares of bits would be taken apart and put together again bit by bit.
     bool isTruth = getElementTypeOrSelf(operand.get()).isInteger(1);
     if (op.isDpsInit(&operand) || isTruth || !along || !map.isProjectedPermutation() ||
-        !allowsVectors(op, operand, along.getPosition()) ||
-        (schedule.across >= 0 && schedule.across != along.getPosition()))
+        !allowsVectors(op, operand, along.getPosition()))
       return std::nullopt;
-    schedule.across = along.getPosition();
+    SmallVector<int64_t> loops = loopsAcross(op, operand, schedule.dimension);
+    if (!schedule.across.empty() && schedule.across != loops)
+      return std::nullopt;
+    schedule.across = loops;
   }
   return schedule;
 }

@@ -167,14 +167,14 @@ void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
 }
 
 /// A row is one output position along x. Its depth is one run for each row of the kernel,
-/// or, where the kernel is dilated along x, one for each of the kernel's elements.
+/// or, where the kernel is dilated along x or mirrored, one for each of the kernel's elements.
 void emit(LoopBuilder &b, Conv2DOp op, ProductTiling::Machine machine) {
   Value in = op.getInput(), out = op.getInit();
   int64_t rank = cast<MemRefType>(in.getType()).getRank();
   int64_t channels = cast<MemRefType>(in.getType()).getShape().back();
   int64_t height = op.getKernel()[0], width = op.getKernel()[1];
   int64_t dilationY = op.getDilations()[0], dilationX = op.getDilations()[1];
-  bool joined = dilationX == 1 || width == 1;
+  bool joined = width == 1 || (dilationX == 1 && !op.getMirrored());
   int64_t perRow = joined ? 1 : width;
   // Positions and channels are neighbours in memory: one index runs over both.
   SmallVector<ReassociationIndices> groups{{rank - 2, rank - 1}};
@@ -186,7 +186,8 @@ void emit(LoopBuilder &b, Conv2DOp op, ProductTiling::Machine machine) {
   auto emitLine = [&](Values image, Value y) {
     Value top = b.mul(y, op.getStrides()[0]);
     auto lhsAt = [&](Value x, Value run, Value k) {
-      Value kernelY = b.div(run, perRow), kernelX = b.rem(run, perRow);
+      Value tap = op.getMirrored() ? b.sub(b.index(height * perRow - 1), run) : run;
+      Value kernelY = b.div(tap, perRow), kernelX = b.rem(tap, perRow);
       Value left = b.add(b.mul(x, op.getStrides()[1]), b.mul(kernelX, dilationX));
       Values indices(image);
       indices.append({b.add(top, b.mul(kernelY, dilationY)), b.add(b.mul(left, channels), k)});

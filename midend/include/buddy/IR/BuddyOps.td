@@ -60,10 +60,13 @@ def Buddy_Conv2DOp : Buddy_DestinationOp<"conv_2d"> {
     may go without N. C is static. rhs holds w, seen as the `[F, KH*KW*C]` right-hand side of a matmul, packed like
     one: kr is 2 only where the elements of w that a step of the loop reads are even in number.
     The init is overwritten. Accumulates in f32. `kernel`, `strides` and `dilations` are (y, x).
+
+    If `mirrored`, w is read backwards along y and x, as the gradient of a convolution does:
+    `w[f, KH-1-i, KW-1-j, c]`.
   }];
   let arguments = (ins Buddy_Shaped:$input, Buddy_Shaped:$rhs, Buddy_Shaped:$init,
                        DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
-                       DenseI64ArrayAttr:$dilations);
+                       DenseI64ArrayAttr:$dilations, UnitAttr:$mirrored);
   let results = (outs Variadic<AnyRankedTensor>:$result);
   let hasVerifier = 1;
 }
