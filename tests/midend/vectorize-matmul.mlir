@@ -96,10 +96,10 @@ func.func @convolution(%x: memref<7x11x8xf32>, %w: memref<1x72x32x1xf32>, %out: 
 
 // A mirrored kernel is read forwards, the input backwards: a run for each of the kernel's elements.
 // CHECK-LABEL: func @mirrored
-// CHECK:       scf.for %[[RUN:.*]] = %{{.*}} to %{{c9.*}} step {{.*}} iter_args
-// CHECK:         %[[TAP:.*]] = arith.subi %{{c8.*}}, %[[RUN]]
-// CHECK:         arith.divui %[[TAP]], %{{c3.*}}
+// CHECK:       scf.for %[[TERM:.*]] = %{{.*}} to %{{c9.*}} step {{.*}} iter_args
 // CHECK:         scf.for %{{.*}} iter_args
+// CHECK:           %[[TAP:.*]] = arith.subi %{{c8.*}}, %[[TERM]]
+// CHECK:           arith.divui %[[TAP]], %{{c3.*}}
 // CHECK-COUNT-10: vector.fma
 // CHECK-NOT:   vector.fma
 func.func @mirrored(%x: memref<5x7x8xf32>, %w: memref<1x72x32x1xf32>, %out: memref<3x5x32xf32>) {
