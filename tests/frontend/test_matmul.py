@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from checking import check
+from checking import assert_same, check
 
 aten = torch.ops.aten
 
@@ -32,6 +32,17 @@ def test_products_of_activations(m, n, k, dtype):
     # Sums of about 1, whatever their depth: the tolerances are those of one rounding or two.
     shapes = ((2, m, k), (2, k, n), (2, n, k))
     check(products, *((torch.randn(shape) / k**0.25).to(dtype) for shape in shapes))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sums_of_a_long_depth_wait_in_f32(dtype):
+    product = torch.compile(
+        torch.mm, backend="buddy", dynamic=True, options={"fallback": False}, fullgraph=True
+    )
+    for m, k, n in ((301, 2048, 600), (40, 1537, 33)):
+        a, b = ((torch.randn(shape) / k**0.25).to(dtype) for shape in ((m, k), (k, n)))
+        check(lambda a, b: a @ b, a, b)
+        assert_same(product(a, b), a @ b)
 
 
 def test_empty_inner_dimension():

@@ -114,7 +114,7 @@ func.func @mirrored(%x: memref<5x7x8xf32>, %w: memref<1x72x32x1xf32>, %out: memr
 // all of them read, a part of the depth at a time; from the second on, sums start from the result.
 // Rows that lie 8 KiB apart share a set of the L1 cache: a copy of them, which do not, is read.
 // CHECK-LABEL: func @unpacked
-// CHECK-DAG:   %[[S:.*]] = memref.alloca() {{.*}}: memref<1x256x32xf32>
+// CHECK-DAG:   %[[S:.*]] = memref.alloca() {{.*}}: memref<4x256x32xf32>
 // CHECK-DAG:   %[[ROWS:.*]] = memref.alloca() {{.*}}: memref<48x272xf32>
 // CHECK:       vector.load %arg0
 // CHECK:       vector.store %{{.*}}, %[[ROWS]]
@@ -153,6 +153,20 @@ func.func @blocks(%a: memref<?x3072xf32>, %b: memref<24x3072x32x1xf32>, %c: memr
 // -----
 
 // One row: the matrix is read once, where it lies, in runs of eight vectors.
+// Into a narrow result: sums of the parts wait in f32 and are rounded once, after the last.
+// CHECK-LABEL: func @waiting
+// CHECK:       %[[SUMS:.*]] = memref.alloca() {{.*}}: memref<48x112xf32>
+// CHECK-NOT:   %arg2[
+// CHECK:       vector.load %[[SUMS]]
+// CHECK-NOT:   %arg2[
+// CHECK:       vector.store %{{.*}}, %[[SUMS]]
+// CHECK-NOT:   %arg2[
+// CHECK:       %[[SUM:.*]] = vector.load %[[SUMS]]
+// CHECK:       vector.store %{{.*}}, %arg2{{.*}} vector<16xbf16>
+func.func @waiting(%a: memref<48x2000xbf16>, %b: memref<2000x96xbf16>, %c: memref<48x96xbf16>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<48x2000xbf16>, memref<2000x96xbf16>, memref<48x96xbf16>) -> ()
+  return
+}
 // CHECK-LABEL: func @unpacked_vector
 // CHECK-NOT:   memref.alloca
 // CHECK-COUNT-8: vector.load %arg1{{.*}} vector<16xf32>

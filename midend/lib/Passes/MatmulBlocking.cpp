@@ -15,7 +15,7 @@ constexpr int64_t kRowBytes = 1024;
 constexpr int64_t kSetPeriod = 4096;
 
 /// Lines of a set that rows may take; there are at least eight, and panels pass through too.
-constexpr int64_t kLinesOfSet = 4;
+constexpr int64_t kLinesOfSet = 6;
 
 /// Rows of a register tile, at most.
 constexpr int64_t kRegisterRows = 12;
@@ -45,9 +45,6 @@ MatmulBlocking::MatmulBlocking(MatmulOp op) {
   auto lhs = cast<ShapedType>(op.getLhs().getType()),
        out = cast<ShapedType>(op.getInit().getType());
   int64_t columns = out.getShape().back(), extent = lhs.getShape().back();
-  // In a narrower result sums cannot wait: then all of the depth goes at once.
-  if (!out.getElementType().isF32() && !out.getElementType().isF64())
-    return;
   // A copy of a row pays for itself when several panels read it.
   bool isWide = ShapedType::isDynamic(columns) || columns >= 96;
   copiesLhs = isWide && rowsCollide(lhs);
@@ -59,4 +56,5 @@ MatmulBlocking::MatmulBlocking(MatmulOp op) {
   else if (extent > block + block / 2)
     // Known depths are cut evenly, in whole cache lines.
     depth = llvm::alignTo(llvm::divideCeil(extent, llvm::divideCeil(extent, block)), 32);
+  waitsAside = depth != 0 && out.getElementTypeBitWidth() < 32;
 }

@@ -17,8 +17,10 @@ struct MatmulBlocking {
   /// For operands on tensors, which are contiguous, or on memrefs.
   explicit MatmulBlocking(MatmulOp op);
 
-  /// Elements of a block; 0: all of them at once. Sums of several wait in the result.
+  /// Elements of a block; 0: all of them at once.
   int64_t depth = 0;
+  /// The result is too narrow for sums to wait there from one block to the next.
+  bool waitsAside = false;
   /// Rows of lhs are copied: where they lie they share too few lines of the L1 cache.
   bool copiesLhs = false;
 };
@@ -26,8 +28,11 @@ struct MatmulBlocking {
 /// Rows that keep a tile of lhs in L1 or L2: a multiple of every register tile's height up to 12.
 constexpr int64_t kTileRows = 96;
 
-/// Rows of lhs that are copied at once, at most.
+/// Rows that are copied, or whose sums wait aside, at most.
 constexpr int64_t kMostBlockRows = 288;
+
+/// Columns of sums that wait aside, at most: a multiple of every panel's width.
+constexpr int64_t kWaitingColumns = 512;
 
 } // namespace buddy
 

@@ -84,22 +84,22 @@ ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs
     return;
   // Whole squares of a transposed matrix are stored: there is room for the last one.
   int64_t steps = llvm::alignTo(llvm::divideCeil(depth, tiling.kr), tiling.lanes);
-  auto type = MemRefType::get({1, steps, tiling.width() * tiling.kr}, rhsElement);
+  int64_t count = std::max<int64_t>(1, packedColumns / tiling.width());
+  auto type = MemRefType::get({count, steps, tiling.width() * tiling.kr}, rhsElement);
   panels = memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
 }
 
-void ProductEmitter::forEachPanel(Value columnCount, function_ref<void()> body) {
-  std::optional<int64_t> known = constantOf(columnCount);
+void ProductEmitter::forEachPanel(Value first, Value end, function_ref<void()> body) {
+  std::optional<int64_t> known = constantOf(end);
   int64_t width = tiling.width();
-  Value count = b.div(b.add(columnCount, width - 1), width);
-  b.loop(b.index(0), count, 1, [&](Value n) {
+  b.loop(b.div(first, width), b.div(b.add(end, width - 1), width), 1, [&](Value n) {
     panel = n;
     columns.clear();
     masks.clear();
     for (int64_t j = 0; j < tiling.vectors; ++j) {
       columns.push_back(b.add(b.mul(panel, width), j * tiling.lanes));
       if (!known || *known % width != 0)
-        masks.push_back(b.firstLanes(b.sub(columnCount, columns.back()), tiling.lanes));
+        masks.push_back(b.firstLanes(b.sub(end, columns.back()), tiling.lanes));
       else
         masks.push_back(nullptr);
     }
@@ -107,36 +107,42 @@ void ProductEmitter::forEachPanel(Value columnCount, function_ref<void()> body) 
   });
 }
 
-void ProductEmitter::packPanel(Value from, Value depth) {
-  return source.transposed ? packTransposed(from, depth) : packRows(from, depth);
+/// Row by row, so that all columns of one are read while its page and lines are at hand.
+void ProductEmitter::packPanels(Value from, Value depth, Value first, Value end) {
+  firstPacked = b.div(first, tiling.width());
+  if (source.transposed)
+    return forEachPanel(first, end, [&] { packTransposed(from, depth); });
+  b.loop(b.index(0), b.div(b.add(depth, tiling.kr - 1), tiling.kr), 1,
+         [&](Value step) { forEachPanel(first, end, [&] { packStep(from, depth, step); }); });
 }
 
-/// Vectors along the columns; of two rows the elements alternate.
-void ProductEmitter::packRows(Value from, Value depth) {
-  auto type = VectorType::get(tiling.lanes, rhsElement);
-  auto loadRow = [&](Value k, int64_t j) {
-    Values indices(batch);
-    indices.append({b.add(from, k), columns[j]});
-    return b.load(type, source.matrix, indices, masks[j]);
-  };
-  b.loop(b.index(0), b.div(depth, tiling.kr), 1, [&](Value step) {
-    Value k = b.mul(step, tiling.kr);
-    for (int64_t j = 0; j < tiling.vectors; ++j) {
-      Value row = loadRow(k, j);
-      if (tiling.kr == 2)
-        row = vector::InterleaveOp::create(b, row, loadRow(b.add(k, 1), j));
-      storeStep(step, j, row);
+/// One vector of a row of the right-hand side.
+Value ProductEmitter::loadRow(Value k, int64_t vector) {
+  Values indices(batch);
+  indices.append({k, columns[vector]});
+  return b.load(VectorType::get(tiling.lanes, rhsElement), source.matrix, indices, masks[vector]);
+}
+
+/// Vectors along the columns; of two rows the elements alternate. Past an odd end stand zeros.
+void ProductEmitter::packStep(Value from, Value depth, Value step) {
+  Value k = b.add(from, b.mul(step, tiling.kr));
+  std::optional<int64_t> known = constantOf(depth);
+  bool maybeOdd = tiling.kr == 2 && (!known || *known % 2 != 0);
+  for (int64_t j = 0; j < tiling.vectors; ++j) {
+    Value row = loadRow(k, j);
+    if (tiling.kr == 2) {
+      Value second = b.zero(row.getType());
+      if (maybeOdd) {
+        Value exists =
+            arith::CmpIOp::create(b, arith::CmpIPredicate::ult, b.add(b.mul(step, 2), 1), depth);
+        second = b.when(exists, Values{second}, [&] { return Values{loadRow(b.add(k, 1), j)}; })[0];
+      } else {
+        second = loadRow(b.add(k, 1), j);
+      }
+      row = vector::InterleaveOp::create(b, row, second);
     }
-  });
-  if (tiling.kr == 1)
-    return;
-  Value whole = b.roundDown(depth, 2);
-  Value odd = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ne, whole, depth);
-  b.when(odd, [&] {
-    for (int64_t j = 0; j < tiling.vectors; ++j)
-      storeStep(b.div(depth, 2), j,
-                vector::InterleaveOp::create(b, loadRow(whole, j), b.zero(type)));
-  });
+    storeStep(step, j, row);
+  }
 }
 
 /// Squares of words, an element or a pair of them, transposed in registers.
@@ -169,14 +175,15 @@ void ProductEmitter::packTransposed(Value from, Value depth) {
 
 /// One vector of a step of the scratch.
 void ProductEmitter::storeStep(Value step, int64_t vector, Value value) {
-  b.store(value, panels, {b.index(0), step, b.index(vector * tiling.kr * tiling.lanes)});
+  Value place = b.sub(panel, firstPacked);
+  b.store(value, panels, {place, step, b.index(vector * tiling.kr * tiling.lanes)});
 }
 
 /// One vector of rhs[panel, step]: from all panels, from the scratch, or from where it lies.
 Value ProductEmitter::loadStep(Value step, int64_t vector) {
   auto type = VectorType::get(tiling.kr * tiling.lanes, rhsElement);
   if (panels) {
-    Value place = source.matrix ? b.index(0) : panel;
+    Value place = source.matrix ? b.sub(panel, firstPacked) : panel;
     return b.load(type, panels, {place, packedStep(step), b.index(vector * type.getDimSize(0))});
   }
   Values indices(batch);

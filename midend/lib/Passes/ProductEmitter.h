@@ -84,17 +84,22 @@ public:
 
   /// What `lhsAt` indexes from now on.
   void readFrom(Value memref) { lhs = memref; }
-  /// Calls `body` within a loop over the panels of the `columns` columns.
-  void forEachPanel(Value columns, llvm::function_ref<void()> body);
+  /// Where results go from now on.
+  void writeTo(Value memref) { out = memref; }
+  /// Calls `body` within a loop over the panels of columns `first`, which begins one, to `end`.
+  void forEachPanel(Value first, Value end, llvm::function_ref<void()> body);
   /// Which matrix of its batch an unpacked right-hand side is, for what follows.
   void startMatrix(Values indices) { batch = indices; }
-  /// Packs `depth` elements, from `from` on, of the columns at hand.
-  void packPanel(Value from, Value depth);
+  /// Columns that are packed at once: of a row so many lie side by side.
+  static constexpr int64_t packedColumns = 128;
+  /// Packs `depth` elements, from `from` on, of columns `first` to `end`.
+  void packPanels(Value from, Value depth, Value first, Value end);
   /// The product of `rows` and the panel at hand.
   void emitRows(const Rows &rows);
 
 private:
-  void packRows(Value from, Value depth);
+  Value loadRow(Value k, int64_t vector);
+  void packStep(Value from, Value depth, Value step);
   void packTransposed(Value from, Value depth);
   void storeStep(Value step, int64_t vector, Value value);
   Value loadStep(Value step, int64_t vector);
@@ -112,12 +117,12 @@ private:
   LoopBuilder &b;
   ProductTiling tiling;
   Value lhs, out;
-  Value panels; // [panel, step, nr * kr]: all of them, or the scratch that holds one
+  Value panels; // [panel, step, nr * kr]: all of them, or the scratch that holds some
   UnpackedRhs source = {};
   mlir::Type lhsElement, rhsElement;
   mlir::VectorType sumType;
   // Of what is being emitted.
-  Value panel, run;
+  Value panel, firstPacked, run;
   Values batch, columns, masks;
   const Rows *rows = nullptr;
 };

@@ -74,8 +74,9 @@ int64_t tileColumns(ShapedType rhs, int64_t depth, int64_t fewestPanels, int64_t
   return width * tilePanels(panels, panelBytes, fewestPanels, l2Bytes);
 }
 
-/// Columns of an unpacked right-hand side: a multiple of every panel's width up to this.
-constexpr int64_t kTileColumns = 128;
+/// Columns of an unpacked right-hand side: a multiple of every panel's width up to this, times what
+/// leaves tiles enough, up to a limit.
+constexpr int64_t kTileColumns = 128, kMostColumnTiles = kWaitingColumns / kTileColumns;
 
 /// Rows and columns of a tile of a product.
 std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes) {
@@ -91,8 +92,11 @@ std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes) {
   if (!ShapedType::isDynamic(rows))
     rowTile =
         tileRows(rows, std::clamp(rows * columnTiles / kFewestTiles, kTileRows, kMostBlockRows));
-  int64_t bytes = depthAtOnce(op) * kTileColumns * rhs.getElementTypeBitWidth() / 8;
-  return {rowTile, kTileColumns * tilePanels(columnTiles, bytes, /*fewest=*/1, l2Bytes)};
+  // And a copy of rows serves all columns.
+  int64_t rowTiles = llvm::divideCeil(typicalIfDynamic(rows), rowTile);
+  int64_t most = std::clamp<int64_t>(columnTiles * rowTiles / kFewestTiles, 1, kMostColumnTiles);
+  return {rowTile,
+          kTileColumns * llvm::divideCeil(columnTiles, llvm::divideCeil(columnTiles, most))};
 }
 
 /// How a product is cut: sizes of the tiles, and the loops over them, the outermost first.

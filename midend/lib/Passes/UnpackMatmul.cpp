@@ -14,17 +14,6 @@ namespace buddy {
 #include "buddy/Passes.h.inc"
 namespace {
 
-/// Depth up to which a tile's panel fits its scratch, whatever its type.
-constexpr int64_t kMaxDepth = 4096;
-
-/// Whether tiles can pack the right-hand side themselves: sums of parts of a long depth wait in
-/// the result, for which it must be as wide as they are.
-bool canStayUnpacked(Value lhs, Value init) {
-  int64_t depth = cast<ShapedType>(lhs.getType()).getShape().back();
-  return getElementTypeOrSelf(init).isF32() ||
-         (!ShapedType::isDynamic(depth) && depth <= kMaxDepth);
-}
-
 /// A pack that is still here was not hoisted: its operand is an activation.
 struct UnpackRhs : OpRewritePattern<MatmulOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -33,8 +22,6 @@ struct UnpackRhs : OpRewritePattern<MatmulOp> {
     auto pack = op.getRhs().getDefiningOp<linalg::PackOp>();
     if (!pack)
       return rewriter.notifyMatchFailure(op, "rhs is not packed here");
-    if (!canStayUnpacked(op.getLhs(), op.getInit()))
-      return rewriter.notifyMatchFailure(op, "sums of a long depth are wider than the result");
     bool transposed = pack.getInnerDimsPos() == ArrayRef<int64_t>{0, 1};
     rewriter.replaceOpWithNewOp<MatmulOp>(op, op.getResultTypes(), op.getLhs(), pack.getSource(),
                                           op.getInit(), transposed);
@@ -56,8 +43,6 @@ struct KeepBatchUnpacked : OpRewritePattern<linalg::BatchMatmulOp> {
       return rewriter.notifyMatchFailure(op, "operands are not both f32, bf16 or f16");
     if (!isZeroFill(init))
       return rewriter.notifyMatchFailure(op, "accumulates into a value");
-    if (!canStayUnpacked(lhs, init))
-      return rewriter.notifyMatchFailure(op, "sums of a long depth are wider than the result");
     auto transpose = rhs.getDefiningOp<linalg::TransposeOp>();
     bool transposed = transpose && transpose.getPermutation() == ArrayRef<int64_t>{0, 2, 1};
     rewriter.replaceOpWithNewOp<MatmulOp>(

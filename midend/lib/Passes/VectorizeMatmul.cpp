@@ -24,20 +24,26 @@ using Values = LoopBuilder::Values;
 
 /// The loops of one product:
 ///
-///   for block of the depth:
-///     copy the block of lhs                      where its rows would collide in the cache
-///     for panel of columns:
-///       pack the block of the panel              where rhs lies as it is
-///       out[:, panel] (+)= block . panel
+///   for rows, for columns:                       all of them, if no sums wait aside
+///     for block of the depth:
+///       copy the block of lhs                    where its rows would collide in the cache
+///       for panels of columns:
+///         pack the block of the panels           where rhs lies as it is
+///         sums[:, panels] (+)= block . panels
+///     out = sums                                 where they waited aside
 class MatmulLoops {
 public:
   MatmulLoops(LoopBuilder &b, MatmulOp op, ProductEmitter &product, MatmulBlocking blocking,
               bool packs)
       : b(b), op(op), product(product), blocking(blocking), packs(packs),
         rank(cast<MemRefType>(op.getInit().getType()).getRank()),
-        rowCount(b.dim(op.getInit(), rank - 2)), depth(b.dim(op.getLhs(), rank - 1)) {
+        rowCount(b.dim(op.getInit(), rank - 2)), columnCount(b.dim(op.getInit(), rank - 1)),
+        depth(b.dim(op.getLhs(), rank - 1)) {
+    rowsAtOnce = std::min(constantOf(rowCount).value_or(kTileRows), kMostBlockRows);
     if (blocking.copiesLhs)
       allocateCopy();
+    if (blocking.waitsAside)
+      allocateSums();
   }
 
   void emit() {
@@ -47,16 +53,29 @@ public:
   }
 
 private:
+  /// Rows and columns that are gone through from the first block of the depth to the last.
+  struct Part {
+    Value row, rows, column, columnEnd;
+  };
+
   void allocateCopy() {
     auto type = cast<MemRefType>(op.getLhs().getType());
-    std::optional<int64_t> known = constantOf(rowCount);
-    copyRows = std::min(known.value_or(kTileRows), kMostBlockRows);
     int64_t length = blocking.depth ? blocking.depth : type.getShape().back();
     int64_t lanes = laneCount();
     // Whole vectors are stored, and a row does not begin where the one before it does in its page.
     length = llvm::alignTo(length, lanes) + lanes;
-    copy = memref::AllocaOp::create(b, MemRefType::get({copyRows, length}, type.getElementType()),
-                                    b.getI64IntegerAttr(64));
+    copy = allocate({rowsAtOnce, length}, type.getElementType());
+  }
+
+  void allocateSums() {
+    int64_t columns = std::min(kWaitingColumns, constantOf(columnCount).value_or(kWaitingColumns));
+    // A row does not begin where the one before it does in its page.
+    int64_t length = llvm::alignTo(columns, sumLanes) + sumLanes;
+    sums = allocate({rowsAtOnce, length}, b.getF32Type());
+  }
+
+  Value allocate(ArrayRef<int64_t> shape, Type element) {
+    return memref::AllocaOp::create(b, MemRefType::get(shape, element), b.getI64IntegerAttr(64));
   }
 
   /// Elements of lhs in 64 bytes.
@@ -65,44 +84,59 @@ private:
   void emitMatrix(Values matrix) {
     batch = matrix;
     product.startMatrix(batch);
-    if (blocking.depth == 0)
-      return emitBlock(b.index(0), depth, /*adds=*/false);
-    Value block = b.index(blocking.depth), whole = b.roundDown(depth, blocking.depth);
-    std::optional<int64_t> known = constantOf(depth);
-    if (!known) {
-      emitBlock(b.index(0), b.min(depth, block), /*adds=*/false);
-      return b.loop(block, depth, blocking.depth, [&](Value start) {
-        emitBlock(start, b.min(b.sub(depth, start), block), /*adds=*/true);
+    if (!copy && !sums)
+      return emitPart({b.index(0), rowCount, b.index(0), columnCount});
+    b.loop(b.index(0), rowCount, rowsAtOnce, [&](Value row) {
+      Value rows = b.min(b.sub(rowCount, row), b.index(rowsAtOnce));
+      if (!sums)
+        return emitPart({row, rows, b.index(0), columnCount});
+      b.loop(b.index(0), columnCount, kWaitingColumns, [&](Value column) {
+        emitPart({row, rows, column, b.min(columnCount, b.add(column, kWaitingColumns))});
       });
-    }
-    // Blocks of a known size need no remainders.
-    emitBlock(b.index(0), block, /*adds=*/false);
-    b.loop(block, whole, blocking.depth,
-           [&](Value start) { emitBlock(start, block, /*adds=*/true); });
-    if (int64_t rest = *known % blocking.depth)
-      emitBlock(whole, b.index(rest), /*adds=*/true);
-  }
-
-  void emitBlock(Value start, Value length, bool adds) {
-    if (!copy)
-      return emitPanels(b.index(0), rowCount, start, length, adds);
-    b.loop(b.index(0), rowCount, copyRows, [&](Value first) {
-      Value count = b.min(b.sub(rowCount, first), b.index(copyRows));
-      copyBlock(first, count, start, length);
-      emitPanels(first, count, start, length, adds);
     });
   }
 
-  void copyBlock(Value first, Value count, Value start, Value length) {
+  void emitPart(const Part &part) {
+    emitBlocks(part);
+    if (sums)
+      storeSums(part);
+  }
+
+  void emitBlocks(const Part &part) {
+    if (blocking.depth == 0)
+      return emitBlock(part, b.index(0), depth, /*adds=*/false);
+    Value block = b.index(blocking.depth), whole = b.roundDown(depth, blocking.depth);
+    std::optional<int64_t> known = constantOf(depth);
+    if (!known) {
+      emitBlock(part, b.index(0), b.min(depth, block), /*adds=*/false);
+      return b.loop(block, depth, blocking.depth, [&](Value start) {
+        emitBlock(part, start, b.min(b.sub(depth, start), block), /*adds=*/true);
+      });
+    }
+    // Blocks of a known size need no remainders.
+    emitBlock(part, b.index(0), block, /*adds=*/false);
+    b.loop(block, whole, blocking.depth,
+           [&](Value start) { emitBlock(part, start, block, /*adds=*/true); });
+    if (int64_t rest = *known % blocking.depth)
+      emitBlock(part, whole, b.index(rest), /*adds=*/true);
+  }
+
+  void emitBlock(const Part &part, Value start, Value length, bool adds) {
+    if (copy)
+      copyBlock(part, start, length);
+    emitPanels(part, start, length, adds);
+  }
+
+  void copyBlock(const Part &part, Value start, Value length) {
     int64_t lanes = laneCount();
     auto type = VectorType::get(lanes, getElementTypeOrSelf(op.getLhs()));
     std::optional<int64_t> known = constantOf(length);
     auto copyVector = [&](Value row, Value k, Value mask) {
       Values from(batch);
-      from.append({b.add(first, row), b.add(start, k)});
+      from.append({b.add(part.row, row), b.add(start, k)});
       b.store(b.load(type, op.getLhs(), from, mask), copy, {row, k});
     };
-    b.loop(b.index(0), count, 1, [&](Value row) {
+    b.loop(b.index(0), part.rows, 1, [&](Value row) {
       Value whole = b.roundDown(length, lanes);
       b.loop(b.index(0), whole, lanes, [&](Value k) { copyVector(row, k, {}); });
       if (!known || *known % lanes != 0)
@@ -110,37 +144,68 @@ private:
     });
   }
 
-  /// `count` rows from `first` on, times a block of all columns.
-  void emitPanels(Value first, Value count, Value start, Value length, bool adds) {
+  /// The part's rows times a block of its columns.
+  void emitPanels(const Part &part, Value start, Value length, bool adds) {
     auto lhsAt = [&](Value row, Value, Value k) {
       if (copy)
         return Values{row, k};
       Values indices(batch);
-      indices.append({b.add(first, row), b.add(start, k)});
+      indices.append({b.add(part.row, row), b.add(start, k)});
       return indices;
     };
     auto outAt = [&](Value row, Value column) {
+      if (sums)
+        return Values{row, b.sub(column, part.column)};
       Values indices(batch);
-      indices.append({b.add(first, row), column});
+      indices.append({b.add(part.row, row), column});
       return indices;
     };
     if (copy)
       product.readFrom(copy);
+    if (sums)
+      product.writeTo(sums);
     Value from = op.isPacked() ? start : Value();
-    product.forEachPanel(b.dim(op.getInit(), rank - 1), [&] {
-      if (packs)
-        product.packPanel(start, length);
-      product.emitRows({count, 1, length, adds, from, lhsAt, outAt});
+    auto multiply = [&](Value column, Value end) {
+      product.forEachPanel(
+          column, end, [&] { product.emitRows({part.rows, 1, length, adds, from, lhsAt, outAt}); });
+    };
+    if (!packs)
+      return multiply(part.column, part.columnEnd);
+    constexpr int64_t width = ProductEmitter::packedColumns;
+    b.loop(part.column, part.columnEnd, width, [&](Value column) {
+      Value end = b.min(part.columnEnd, b.add(column, width));
+      product.packPanels(start, length, column, end);
+      multiply(column, end);
     });
   }
+
+  /// Rounds what waited aside into the result.
+  void storeSums(const Part &part) {
+    auto type = VectorType::get(sumLanes, b.getF32Type());
+    auto element = getElementTypeOrSelf(op.getInit());
+    Value count = b.sub(part.columnEnd, part.column), whole = b.roundDown(count, sumLanes);
+    b.loop(b.index(0), part.rows, 1, [&](Value row) {
+      auto round = [&](Value column, Value mask) {
+        Values to(batch);
+        to.append({b.add(part.row, row), b.add(part.column, column)});
+        b.store(b.convert(b.load(type, sums, {row, column}), element), op.getInit(), to, mask);
+      };
+      b.loop(b.index(0), whole, sumLanes, [&](Value column) { round(column, {}); });
+      std::optional<int64_t> known = constantOf(count);
+      if (!known || *known % sumLanes != 0)
+        round(whole, b.firstLanes(b.sub(count, whole), sumLanes));
+    });
+  }
+
+  static constexpr int64_t sumLanes = 16;
 
   LoopBuilder &b;
   MatmulOp op;
   ProductEmitter &product;
   MatmulBlocking blocking;
   bool packs;
-  int64_t rank, copyRows = 0;
-  Value rowCount, depth, copy;
+  int64_t rank, rowsAtOnce;
+  Value rowCount, columnCount, depth, copy, sums;
   Values batch;
 };
 
@@ -159,7 +224,7 @@ void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
   // One register tile reads rhs where it lies.
   bool packs = !rows || *rows > tiling.rows || tiling.kr != 1 || op.getTransposed();
   if (!packs)
-    blocking.depth = 0;
+    blocking.depth = blocking.waitsAside = 0;
   int64_t packedDepth = blocking.depth ? blocking.depth : type.getShape().back();
   ProductEmitter product(b, lhs, {op.getRhs(), op.getTransposed()}, out, packs ? packedDepth : 0,
                          tiling);
@@ -206,7 +271,7 @@ void emit(LoopBuilder &b, Conv2DOp op, ProductTiling::Machine machine) {
                       lhsAt,
                       outAt});
   };
-  product.forEachPanel(b.dim(out, rank - 1), [&] {
+  product.forEachPanel(b.index(0), b.dim(out, rank - 1), [&] {
     auto emitImage = [&](Values image) {
       b.loop(b.index(0), b.dim(out, rank - 3), 1, [&](Value y) { emitLine(image, y); });
     };
