@@ -16,15 +16,6 @@
 
 using namespace llvm;
 
-std::string buddy::hostFeatures() {
-  std::vector<std::string> features;
-  for (const auto &feature : sys::getHostCPUFeatures())
-    if (feature.second)
-      features.push_back("+" + feature.first().str());
-  sort(features); // a StringMap has no order, and the list is part of cache keys
-  return join(features, ",");
-}
-
 Expected<std::unique_ptr<TargetMachine>> buddy::createHostMachine(StringRef features,
                                                                   int optLevel) {
   InitializeNativeTarget();

@@ -44,6 +44,7 @@ void ProductTiling::setLanes(Type lhs, Type rhs, int64_t width, Machine machine)
   vectors = width / lanes;
   bool isDotWidth = llvm::is_contained({128, 256, 512}, lanes * 32);
   dot = machine.hasDot && isDotWidth && kr == 2 && lhs.isBF16() && rhs.isBF16();
+  tiles = dot && machine.hasTiles && lanes == AMXTile::columns && vectors <= AMXTile::mostTiles;
 }
 
 StringRef buddy::refuseProduct(Value lhs, Value rhs, Value out) {
@@ -73,6 +74,8 @@ ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, Value panels, Value ou
   // [N/nr, K/kr, nr, kr] seen as [N/nr, K/kr, nr * kr]: one row is one step.
   SmallVector<ReassociationIndices> steps{{0}, {1}, {2, 3}};
   this->panels = memref::CollapseShapeOp::create(b, panels, steps);
+  if (tiling.tiles)
+    tile.emplace(b, lhsElement);
 }
 
 ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs, Value out,
@@ -86,6 +89,8 @@ ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs
   int64_t steps = llvm::alignTo(llvm::divideCeil(depth, tiling.kr), tiling.lanes);
   auto type = MemRefType::get({1, steps, tiling.width() * tiling.kr}, rhsElement);
   panels = memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
+  if (tiling.tiles)
+    tile.emplace(b, lhsElement);
 }
 
 void ProductEmitter::forEachPanel(Value columnCount, function_ref<void()> body) {
@@ -192,18 +197,67 @@ int64_t evenTile(int64_t rows, int64_t most) {
 
 void ProductEmitter::emitRows(const Rows &described) {
   rows = &described;
+  if (!tile)
+    return emitVectorRows();
+  // Tiles compute rows again rather than leave some of them over: only fewer than they have
+  // themselves go by vectors, and of those the memory sets the pace.
+  Value fills =
+      b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::uge, rows->count, b.index(AMXTile::rows));
+  b.when(fills, [&] { emitTileRows(); });
+  Value isLess =
+      b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, rows->count, b.index(AMXTile::rows));
+  b.when(isLess, [&] { emitVectorRows(); });
+}
+
+void ProductEmitter::emitTileRows() {
+  int64_t blockRows = AMXTile::mostTiles * AMXTile::rows;
+  Value whole = b.roundDown(rows->count, blockRows);
+  b.loop(b.index(0), whole, blockRows,
+         [&](Value row) { emitTiles(row, AMXTile::mostTiles, b.index(0)); });
+  // The last tile ends where the rows end.
+  b.loop(whole, rows->count, AMXTile::rows, [&](Value row) {
+    Value first = b.min(row, b.sub(rows->count, b.index(AMXTile::rows)));
+    emitTiles(first, 1, b.sub(row, first));
+  });
+}
+
+/// Rows from `row` on, of which the first `before` are known already.
+void ProductEmitter::emitTiles(Value row, int64_t rowTiles, Value before) {
+  auto lhsAt = [&](Value run, Value i, Value k) { return rows->lhsAt(b.add(row, i), run, k); };
+  auto rhsAt = [&](Value iv, Value step, Value column) {
+    run = iv;
+    return Values{source.matrix ? b.index(0) : panel, packedStep(step), b.mul(column, tiling.kr)};
+  };
+  tile->compute({rowTiles,
+                 tiling.vectors,
+                 rows->runs,
+                 rows->depth,
+                 {lhs, rows->lhsStride, lhsAt},
+                 {panels, {}, rhsAt}});
+  b.loop(before, b.index(rowTiles * AMXTile::rows), 1, [&](Value i) {
+    Values sums;
+    for (int64_t j = 0; j < tiling.vectors; ++j) {
+      sums.push_back(tile->loadSums(i, j));
+      if (rows->adds)
+        sums[j] = arith::AddFOp::create(b, sums[j], loadOut(b.add(row, i), j));
+    }
+    storeSums(b.add(row, i), 1, sums);
+  });
+}
+
+void ProductEmitter::emitVectorRows() {
   std::optional<int64_t> known = constantOf(rows->count);
-  int64_t tile = known ? evenTile(*known, tiling.rows) : tiling.rows;
-  Value whole = b.roundDown(rows->count, tile);
-  b.loop(b.index(0), whole, tile, [&](Value row) { emitBlock(row, tile); });
+  int64_t height = known ? evenTile(*known, tiling.rows) : tiling.rows;
+  Value whole = b.roundDown(rows->count, height);
+  b.loop(b.index(0), whole, height, [&](Value row) { emitBlock(row, height); });
   if (known) {
-    if (int64_t rest = *known % tile)
+    if (int64_t rest = *known % height)
       emitBlock(whole, rest);
     return;
   }
   // A remainder known only at run time goes as powers of two: 11 = 8 + 2 + 1.
   Value row = whole, rest = b.sub(rows->count, whole);
-  for (int64_t count = llvm::bit_floor<uint64_t>(tile - 1); count > 0; count /= 2) {
+  for (int64_t count = llvm::bit_floor<uint64_t>(height - 1); count > 0; count /= 2) {
     Value taken = arith::AndIOp::create(b, rest, b.index(count));
     Value some = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, taken, b.index(0));
     b.when(some, [&] { emitBlock(row, count); });
@@ -223,9 +277,7 @@ Values ProductEmitter::accumulate(Value row, int64_t count) {
   Values sums(perStep * unroll, b.zero(sumType));
   if (rows->adds)
     for (int64_t i = 0; i < perStep; ++i)
-      sums[i] = b.load(sumType, out,
-                       rows->outAt(b.add(row, i / tiling.vectors), columns[i % tiling.vectors]),
-                       masks[i % tiling.vectors]);
+      sums[i] = loadOut(b.add(row, i / tiling.vectors), i % tiling.vectors);
   sums = b.loop(b.index(0), b.index(rows->runs), 1, sums, [&](Value iv, ValueRange carried) {
     return accumulateRun(row, count, iv, Values(carried));
   });
@@ -340,6 +392,11 @@ Values ProductEmitter::addProducts(Value row, int64_t count, Value step, ValueRa
     }
   }
   return next;
+}
+
+/// One vector of sums that wait in out.
+Value ProductEmitter::loadOut(Value row, int64_t vector) {
+  return b.load(sumType, out, rows->outAt(row, columns[vector]), masks[vector]);
 }
 
 void ProductEmitter::storeSums(Value row, int64_t count, ValueRange sums) {
