@@ -295,6 +295,8 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
                         "Bytes of a core's L1 data cache.">,
                  Option<"l2Bytes", "l2-bytes", "int64_t", /*default=*/"1048576",
                         "Bytes of a core's L2 cache.">,
+                 Option<"bf16Rows", "bf16-rows", "int64_t", /*default=*/"1",
+                        "Rows of a tile of a bf16 product are a multiple of this.">,
                  Option<"tileElements", "tile-elements", "int64_t", /*default=*/"8192",
                         "Elements of a tile of a kernel of one op.">];
   let dependentDialects = ["::mlir::affine::AffineDialect",

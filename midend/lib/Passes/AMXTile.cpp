@@ -16,11 +16,10 @@ static Value allocate(LoopBuilder &b, int64_t rows, int64_t columns, Type elemen
                                   b.getI64IntegerAttr(64));
 }
 
-AMXTile::AMXTile(LoopBuilder &b, Type element)
-    : b(b), element(element), kr(32 / element.getIntOrFloatBitWidth()) {
+AMXTile::AMXTile(LoopBuilder &b) : b(b), element(b.getBF16Type()) {
   sums = allocate(b, mostTiles * rows, mostTiles * columns, b.getF32Type());
-  paddedLhs = allocate(b, mostTiles * rows, rows * kr, element);
-  paddedRhs = allocate(b, rows, mostTiles * columns * kr, element);
+  paddedLhs = allocate(b, mostTiles * rows, depth, element);
+  paddedRhs = allocate(b, depth / kr, mostTiles * columns * kr, element);
 }
 
 Value AMXTile::loadSums(Value row, int64_t columnTile) {
@@ -30,20 +29,24 @@ Value AMXTile::loadSums(Value row, int64_t columnTile) {
 
 void AMXTile::compute(const Block &described) {
   block = &described;
+  Value whole = b.roundDown(block->depth, depth), left = b.sub(block->depth, whole);
+  Value partial = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ne, left, b.index(0));
+  // Before the tiles: a call (of memset) would take their registers.
+  b.when(partial, [&] {
+    padLhs(whole, left);
+    padRhs(b.div(whole, kr), b.div(b.add(left, kr - 1), kr));
+  });
   auto type = amx::TileType::get({rows, columns}, b.getF32Type());
   Values carried;
   // A zero for each: they are to be registers of their own.
   for (int64_t tile = 0; tile < block->rowTiles * block->columnTiles; ++tile)
     carried.push_back(amx::TileZeroOp::create(b, type));
-  int64_t length = rows * kr;
-  Value whole = b.roundDown(block->depth, length);
   carried = b.loop(b.index(0), b.index(block->runs), 1, carried, [&](Value run, ValueRange outer) {
-    Values next = b.loop(b.index(0), whole, length, outer, [&](Value k, ValueRange inner) {
+    return b.loop(b.index(0), whole, depth, outer, [&](Value k, ValueRange inner) {
       return addStep(block->lhs, block->rhs, run, k, inner);
     });
-    Value partial = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ne, whole, block->depth);
-    return b.when(partial, next, [&] { return addPadded(run, whole, next); });
   });
+  carried = b.when(partial, carried, [&] { return addPadded(carried); });
   for (int64_t i = 0; i < block->rowTiles; ++i)
     for (int64_t j = 0; j < block->columnTiles; ++j)
       amx::TileStoreOp::create(b, sums, ValueRange{b.index(i * rows), b.index(j * columns)},
@@ -67,33 +70,31 @@ Values AMXTile::addStep(const Operand &lhs, const Operand &rhs, Value run, Value
 }
 
 Value AMXTile::loadTile(const Operand &operand, Value run, Value i, Value j) {
-  auto type = amx::TileType::get({rows, columns * kr}, element);
+  auto type = amx::TileType::get({rows, depth}, element);
   return amx::TileLoadOp::create(b, type, operand.memref, operand.at(run, i, j), operand.stride);
 }
 
-/// The last step, of which only a part exists: both operands with zeros after their ends. What
-/// lies there in memory may be anything, and zero times infinity is not zero.
-Values AMXTile::addPadded(Value run, Value k, ValueRange carried) {
-  Value left = b.sub(block->depth, k);
-  padLhs(run, k, left);
-  padRhs(run, b.div(k, kr), b.div(b.add(left, kr - 1), kr));
-  auto inPadded = [&](Value, Value i, Value j) { return Values{i, j}; };
-  auto packed = [&](Value, Value i, Value j) { return Values{i, b.mul(j, kr)}; };
-  return addStep({paddedLhs, {}, inPadded}, {paddedRhs, {}, packed}, run, b.index(0), carried);
+/// The last step, with zeros after the ends of both operands. What lies there in memory may be
+/// anything, and zero times infinity is not zero.
+Values AMXTile::addPadded(ValueRange carried) {
+  auto lhsAt = [&](Value, Value i, Value k) { return Values{i, k}; };
+  auto rhsAt = [&](Value, Value step, Value column) { return Values{step, b.mul(column, kr)}; };
+  Value zero = b.index(0);
+  return addStep({paddedLhs, {}, lhsAt}, {paddedRhs, {}, rhsAt}, zero, zero, carried);
 }
 
-void AMXTile::padLhs(Value run, Value k, Value left) {
-  auto type = VectorType::get(rows * kr, element);
-  Value mask = b.firstLanes(left, rows * kr);
-  // One row at a time: with a stride of its own the memref does not say where the next one lies.
+/// The `left` elements from `k` on, and zeros.
+void AMXTile::padLhs(Value k, Value left) {
+  auto type = VectorType::get(depth, element);
+  Value mask = b.firstLanes(left, depth);
   b.loop(b.index(0), b.index(block->rowTiles * rows), 1, [&](Value row) {
-    b.store(b.load(type, block->lhs.memref, block->lhs.at(run, row, k), mask), paddedLhs,
-            {row, b.index(0)});
+    Values from = block->lhs.at(b.index(0), row, k);
+    b.store(b.load(type, block->lhs.memref, from, mask), paddedLhs, {row, b.index(0)});
   });
 }
 
 /// `count` steps from `first` on, and zeros.
-void AMXTile::padRhs(Value run, Value first, Value count) {
+void AMXTile::padRhs(Value first, Value count) {
   auto type = VectorType::get(columns * kr, element);
   auto storeStep = [&](Value step, llvm::function_ref<Value(Value column)> value) {
     for (int64_t j = 0; j < block->columnTiles; ++j)
@@ -101,9 +102,10 @@ void AMXTile::padRhs(Value run, Value first, Value count) {
   };
   b.loop(b.index(0), count, 1, [&](Value step) {
     storeStep(step, [&](Value column) {
-      return b.load(type, block->rhs.memref, block->rhs.at(run, b.add(first, step), column));
+      Values from = block->rhs.at(b.index(0), b.add(first, step), column);
+      return b.load(type, block->rhs.memref, from);
     });
   });
-  b.loop(count, b.index(rows), 1,
+  b.loop(count, b.index(depth / kr), 1,
          [&](Value step) { storeStep(step, [&](Value) { return b.zero(type); }); });
 }

@@ -19,10 +19,10 @@ public:
   using Value = mlir::Value;
   using Values = LoopBuilder::Values;
 
-  static constexpr int64_t rows = 16;        // of every tile
-  static constexpr int64_t columns = 16;     // of a tile of sums
-  static constexpr int64_t mostTiles = 2;    // of sums, along either dimension of a block
-  static constexpr int64_t rowBits = 64 * 8; // of every tile
+  static constexpr int64_t rows = 16;     // of every tile
+  static constexpr int64_t columns = 16;  // of a tile of sums
+  static constexpr int64_t mostTiles = 2; // of sums, along either dimension of a block
+  static constexpr int64_t depth = 32;    // of a step, bf16
 
   /// One operand of a block.
   struct Operand {
@@ -35,13 +35,13 @@ public:
 
   struct Block {
     int64_t rowTiles, columnTiles;
-    int64_t runs; // of which the depth consists
+    int64_t runs; // of which the depth consists; several are whole steps each
     Value depth;  // elements of one run
     Operand lhs, rhs;
   };
 
-  /// For operands of type `element`, bf16 in pairs, with scratch where `b` stands.
-  AMXTile(LoopBuilder &b, mlir::Type element);
+  /// With scratch where `b` stands.
+  explicit AMXTile(LoopBuilder &b);
 
   /// Adds up the products of a block. The sums lie in a scratch until the next block is computed.
   void compute(const Block &block);
@@ -49,17 +49,18 @@ public:
   Value loadSums(Value row, int64_t columnTile);
 
 private:
+  static constexpr int64_t kr = 2; // elements of the depth in one packed step
+
   Values addStep(const Operand &lhs, const Operand &rhs, Value run, Value k, mlir::ValueRange sums);
-  Values addPadded(Value run, Value k, mlir::ValueRange sums);
+  Values addPadded(mlir::ValueRange sums);
   Value loadTile(const Operand &operand, Value run, Value i, Value j);
-  void padLhs(Value run, Value k, Value left);
-  void padRhs(Value run, Value first, Value count);
+  void padLhs(Value k, Value left);
+  void padRhs(Value first, Value count);
 
   LoopBuilder &b;
-  mlir::Type element;
-  int64_t kr;                   // elements of the depth in one packed step
+  mlir::Type element;           // bf16
   Value sums;                   // [rows, columns] of a block
-  Value paddedLhs, paddedRhs;   // one step of a block
+  Value paddedLhs, paddedRhs;   // the step of a block of which only a part exists
   const Block *block = nullptr; // being computed
 };
 

@@ -75,7 +75,7 @@ ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, Value panels, Value ou
   SmallVector<ReassociationIndices> steps{{0}, {1}, {2, 3}};
   this->panels = memref::CollapseShapeOp::create(b, panels, steps);
   if (tiling.tiles)
-    tile.emplace(b, lhsElement);
+    tile.emplace(b);
 }
 
 ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs, Value out,
@@ -90,7 +90,7 @@ ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs
   auto type = MemRefType::get({1, steps, tiling.width() * tiling.kr}, rhsElement);
   panels = memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
   if (tiling.tiles)
-    tile.emplace(b, lhsElement);
+    tile.emplace(b);
 }
 
 void ProductEmitter::forEachPanel(Value columnCount, function_ref<void()> body) {
@@ -197,52 +197,9 @@ int64_t evenTile(int64_t rows, int64_t most) {
 
 void ProductEmitter::emitRows(const Rows &described) {
   rows = &described;
-  if (!tile)
-    return emitVectorRows();
-  // Tiles compute rows again rather than leave some of them over: only fewer than they have
-  // themselves go by vectors, and of those the memory sets the pace.
-  Value fills =
-      b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::uge, rows->count, b.index(AMXTile::rows));
-  b.when(fills, [&] { emitTileRows(); });
-  Value isLess =
-      b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, rows->count, b.index(AMXTile::rows));
-  b.when(isLess, [&] { emitVectorRows(); });
-}
-
-void ProductEmitter::emitTileRows() {
-  int64_t blockRows = AMXTile::mostTiles * AMXTile::rows;
-  Value whole = b.roundDown(rows->count, blockRows);
-  b.loop(b.index(0), whole, blockRows,
-         [&](Value row) { emitTiles(row, AMXTile::mostTiles, b.index(0)); });
-  // The last tile ends where the rows end.
-  b.loop(whole, rows->count, AMXTile::rows, [&](Value row) {
-    Value first = b.min(row, b.sub(rows->count, b.index(AMXTile::rows)));
-    emitTiles(first, 1, b.sub(row, first));
-  });
-}
-
-/// Rows from `row` on, of which the first `before` are known already.
-void ProductEmitter::emitTiles(Value row, int64_t rowTiles, Value before) {
-  auto lhsAt = [&](Value run, Value i, Value k) { return rows->lhsAt(b.add(row, i), run, k); };
-  auto rhsAt = [&](Value iv, Value step, Value column) {
-    run = iv;
-    return Values{source.matrix ? b.index(0) : panel, packedStep(step), b.mul(column, tiling.kr)};
-  };
-  tile->compute({rowTiles,
-                 tiling.vectors,
-                 rows->runs,
-                 rows->depth,
-                 {lhs, rows->lhsStride, lhsAt},
-                 {panels, {}, rhsAt}});
-  b.loop(before, b.index(rowTiles * AMXTile::rows), 1, [&](Value i) {
-    Values sums;
-    for (int64_t j = 0; j < tiling.vectors; ++j) {
-      sums.push_back(tile->loadSums(i, j));
-      if (rows->adds)
-        sums[j] = arith::AddFOp::create(b, sums[j], loadOut(b.add(row, i), j));
-    }
-    storeSums(b.add(row, i), 1, sums);
-  });
+  if (fillsTiles())
+    return emitTileRows();
+  emitVectorRows();
 }
 
 void ProductEmitter::emitVectorRows() {

@@ -104,7 +104,9 @@ private:
   void packTransposed(Value from, Value depth);
   void storeStep(Value step, int64_t vector, Value value);
   Value loadStep(Value step, int64_t vector);
+  bool fillsTiles();
   void emitTileRows();
+  void emitTileBlocks();
   void emitTiles(Value row, int64_t rowTiles, Value before);
   void emitVectorRows();
   void emitBlock(Value row, int64_t count);

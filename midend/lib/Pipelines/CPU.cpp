@@ -75,6 +75,7 @@ static void reachTiled(OpPassManager &pm, const CpuOptions &options) {
   TileKernelsPassOptions tiles;
   tiles.l1Bytes = options.l1Bytes;
   tiles.l2Bytes = options.l2Bytes;
+  tiles.bf16Rows = options.hasBf16Tiles ? 16 : 1; // rows of AMX's tiles
   pm.addNestedPass<func::FuncOp>(createTileKernelsPass(tiles));
   // Tiling makes a producer once for each of its readers.
   cleanUp(pm);
