@@ -195,7 +195,8 @@ static int check(const Product *product, int m) {
 void kernel_main(void) {
   const Product whole = PRODUCT(whole, 512, 256, 0), ragged = PRODUCT(ragged, 129, 50, 1),
                 dynamic = PRODUCT(dynamic, 96, 70, 1), deep = PRODUCT(deep, 1300, 40, 0);
-  // At least 16 rows in each tile of 96: Bochs 3.0 sums up `vdpbf16ps`, of fewer, wrongly.
+  // At least 16 in each tile of 96: what vectors make of one row, correct on a CPU with
+  // AVX512_BF16, comes out wrong on Bochs 3.0.
   const int rows[] = {16, 17, 31, 32, 47, 64, 96, 112, 130, 192};
   int wrong = 0;
   out_byte(LINE_CONTROL, 3); // words of eight bits
