@@ -69,6 +69,9 @@ void describeCpu(StringRef features, CpuOptions &options) {
                        : hasFeature(features, "avx2")  ? 256
                                                        : 128;
   options.hasBf16Dot = hasFeature(features, "avx512bf16") && hasFeature(features, "avx512f");
+  // What fills no tile goes by vectors, from the same panels of pairs.
+  options.hasBf16Tiles =
+      options.hasBf16Dot && hasFeature(features, "amx-tile") && hasFeature(features, "amx-bf16");
   // Zero where the system does not tell: then the defaults stay.
   if (int64_t bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE); bytes > 0)
     options.l1Bytes = bytes;
@@ -210,17 +213,19 @@ Error emit(mlir::ModuleOp module, StringRef features, const CompileOptions &opti
 } // namespace
 
 Error buddy::compile(mlir::ModuleOp module, const CompileOptions &options, StageTimes &times) {
-  std::string features = options.features == "host" ? hostFeatures() : options.features;
+  Expected<std::string> features = resolveFeatures(options.features);
+  if (!features)
+    return features.takeError();
   Stages stages(options, times);
   if (!options.dumpStages.empty())
     if (std::error_code code = sys::fs::create_directories(options.dumpStages))
       return createFileError(options.dumpStages, code);
-  if (Error error = lower(module, features, options, stages))
+  if (Error error = lower(module, *features, options, stages))
     return error;
   Expected<TemporaryOutput> output = TemporaryOutput::create(options.output);
   if (!output)
     return output.takeError();
-  if (Error error = emit(module, features, options, *output, stages)) {
+  if (Error error = emit(module, *features, options, *output, stages)) {
     output->discard();
     return error;
   }

@@ -16,15 +16,6 @@
 
 using namespace llvm;
 
-std::string buddy::hostFeatures() {
-  std::vector<std::string> features;
-  for (const auto &feature : sys::getHostCPUFeatures())
-    if (feature.second)
-      features.push_back("+" + feature.first().str());
-  sort(features); // a StringMap has no order, and the list is part of cache keys
-  return join(features, ",");
-}
-
 Expected<std::unique_ptr<TargetMachine>> buddy::createHostMachine(StringRef features,
                                                                   int optLevel) {
   InitializeNativeTarget();
@@ -86,6 +77,46 @@ static void storeSingleLanes(Module &module) {
     }
 }
 
+/// What stands for `inst` with integers in place of bf16, if it is a selection or a masked access
+/// of vectors of those.
+static Value *createWithIntegers(Instruction &inst) {
+  auto *call = dyn_cast<IntrinsicInst>(&inst);
+  bool isLoad = call && call->getIntrinsicID() == Intrinsic::masked_load;
+  bool isStore = call && call->getIntrinsicID() == Intrinsic::masked_store;
+  auto *type = dyn_cast<VectorType>(isStore ? inst.getOperand(0)->getType() : inst.getType());
+  if (!type || !type->getElementType()->isBFloatTy())
+    return nullptr;
+  IRBuilder<> builder(&inst);
+  Type *integers = VectorType::getInteger(type);
+  auto bits = [&](unsigned operand) {
+    return builder.CreateBitCast(inst.getOperand(operand), integers);
+  };
+  if (isa<SelectInst>(inst))
+    return builder.CreateSelect(inst.getOperand(0), bits(1), bits(2));
+  if (isLoad)
+    return builder.CreateMaskedLoad(integers, inst.getOperand(0),
+                                    call->getParamAlign(0).valueOrOne(), inst.getOperand(1),
+                                    bits(2));
+  if (isStore)
+    return builder.CreateMaskedStore(bits(0), inst.getOperand(1),
+                                     call->getParamAlign(1).valueOrOne(), inst.getOperand(2));
+  return nullptr;
+}
+
+/// Moves vectors of bf16 as integers. Without AVX512_BF16 LLVM 22 takes selections and masked
+/// accesses of them apart, and rounds every lane by a call of a runtime that is not linked.
+static void moveBF16AsIntegers(Module &module) {
+  for (Function &function : module)
+    for (Instruction &inst : make_early_inc_range(instructions(function))) {
+      Value *moved = createWithIntegers(inst);
+      if (!moved)
+        continue;
+      if (!inst.getType()->isVoidTy())
+        inst.replaceAllUsesWith(IRBuilder<>(&inst).CreateBitCast(moved, inst.getType()));
+      inst.eraseFromParent();
+    }
+}
+
 void buddy::optimize(Module &module, TargetMachine &machine) {
   // They make `optnone` mean something.
   PassInstrumentationCallbacks callbacks;
@@ -106,4 +137,5 @@ void buddy::optimize(Module &module, TargetMachine &machine) {
   else
     builder.buildPerModuleDefaultPipeline(OptimizationLevel::O3).run(module, modules);
   storeSingleLanes(module);
+  moveBF16AsIntegers(module);
 }

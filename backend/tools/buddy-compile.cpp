@@ -32,8 +32,10 @@ static cl::opt<Emit> emitKind("emit", cl::desc("What to write"), cl::init(Emit::
                                          clEnumValN(Emit::MLIR, "mlir", "LLVM dialect")),
                               cl::cat(category));
 static cl::opt<std::string> target("target", cl::desc("cpu"), cl::init("cpu"), cl::cat(category));
-static cl::opt<std::string> features("features", cl::desc("CPU features: `host`, or `+a,+b,…`"),
-                                     cl::init("host"), cl::cat(category));
+static cl::opt<std::string> features(
+    "features",
+    cl::desc("CPU features: `host` or a CPU's name, with changes: `host,-a`; or `+a,+b,…`"),
+    cl::init("host"), cl::cat(category));
 static cl::opt<std::string> dumpStages("dump-stages",
                                        cl::desc("Write what every stage leaves to this folder"),
                                        cl::value_desc("dir"), cl::cat(category));

@@ -75,7 +75,7 @@ def compile_model(
     target: Annotated[str, typer.Option(help="What to compile for: cpu.")] = "cpu",
     num_shards: Annotated[int, typer.Option(help="Parts to split the model into: 1.")] = 1,
     features: Annotated[
-        str, typer.Option(help="CPU features: host, or a list like +avx2,+fma.")
+        str, typer.Option(help="CPU features: host, sapphirerapids, host,-amx-tile, or +avx2,+fma.")
     ] = "host",
     dump_stages: Annotated[
         Path | None, typer.Option(help="Write every stage of the compile to this directory.")

@@ -59,13 +59,14 @@ def compiled_module(
 
     Load or copy it in the block: after it the file may be gone.
 
-    `features` is "host" or a list "+avx2,+fma,…"; with `dump_dir` every stage is written there
+    `features` is "host" or a CPU's name, with changes ("host,-avx512f"), or a list "+avx2,+fma,…";
+    with `dump_dir` every stage is written there
     and the cache is not read; with `profile` the code can be profiled. Raises CompilerError naming
     the reproducer and the command.
     """
     dump = Path(dump_dir) if dump_dir else knobs.dump_dir()
     tool = find_tool("buddy-compile")
-    options = [f"--target={target}", f"--features={features}"]
+    options = [f"--target={target}", f"--features={_usable(features)}"]
     if profile:
         options.append("--profile")
     key = _key(bytecode, tool, options)
@@ -92,6 +93,17 @@ def _key(bytecode: bytes, tool: Path, options: Sequence[str]) -> str:
     for part in (*options, cpu_fingerprint(), str(stat.st_size), str(stat.st_mtime_ns)):
         digest.update(b"\0" + part.encode())
     return digest.hexdigest()
+
+
+def _usable(features: str) -> str:
+    """`host` without AMX where the kernel refuses its tile registers to this process."""
+    try:
+        from . import _runtime
+    except ImportError:  # then nothing runs here
+        return features
+    if features != "host" or "amx-tile" in _runtime.cpu_features():
+        return features
+    return "host,-amx-tile"
 
 
 def cpu_fingerprint() -> str:

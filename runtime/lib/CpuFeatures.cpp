@@ -37,11 +37,8 @@ void buddy::runtime::requireFeatures(const std::vector<std::string> &required,
     std::string names;
     for (const std::string &name : missing)
       names += (names.empty() ? "" : ", ") + name;
-    throw ModelError(origin, "was built for CPU features that this machine lacks: " + names +
-                                 "; compile the model again on this machine");
+    throw ModelError(origin, "was built for CPU features that this machine lacks, or refuses to "
+                             "this process: " +
+                                 names + "; compile the model again on this machine");
   }
-  for (const std::string &feature : required)
-    if ((feature == "amx-tile" || feature == "+amx-tile") && !requestTileRegisters())
-      throw ModelError(origin, "needs the AMX tile registers, which the kernel refuses to this "
-                               "process");
 }

@@ -11,11 +11,9 @@
 
 namespace buddy::runtime {
 
-/// Usable features under LLVM's names, in any order.
+/// Features that this process may use, under LLVM's names, in any order. AMX's tile registers
+/// are asked for here, and its features left out where the kernel refuses them.
 std::vector<std::string> detectHostFeatures();
-
-/// Asks the kernel for AMX's tile registers; false when it refuses.
-bool requestTileRegisters();
 
 } // namespace buddy::runtime
 

@@ -40,6 +40,4 @@ std::vector<std::string> buddy::runtime::detectHostFeatures() {
   return found;
 }
 
-bool buddy::runtime::requestTileRegisters() { return false; }
-
 #endif // __aarch64__

@@ -149,7 +149,16 @@ constexpr Feature table[] = {
     {"wbnoinvd", extended8, 0, EBX, 9, None},
 };
 
-/// The registers that the operating system saves: bits of XCR0. 0 without XSAVE.
+constexpr uint64_t amxState = 0x60000; // TILECFG and TILEDATA
+
+/// Asks Linux for AMX's tile registers, for all threads of the process. It refuses them to one
+/// whose signal stacks are too small for them.
+bool requestTileRegisters() {
+  constexpr long requestPermission = 0x1023, tileData = 18; // ARCH_REQ_XCOMP_PERM, XTILEDATA
+  return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+}
+
+/// The registers that the operating system saves for this process: bits of XCR0. 0 without XSAVE.
 uint64_t savedState() {
   unsigned a, b, c, d;
   constexpr unsigned osxsave = 1u << 27;
@@ -157,11 +166,14 @@ uint64_t savedState() {
     return 0;
   uint32_t low, high;
   __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return uint64_t(high) << 32 | low;
+  uint64_t saved = uint64_t(high) << 32 | low;
+  if ((saved & amxState) == amxState && !requestTileRegisters())
+    saved &= ~amxState;
+  return saved;
 }
 
 bool isSaved(State state, uint64_t saved) {
-  constexpr uint64_t avx = 0x6, avx512 = avx | 0xe0, amx = 0x60000, apx = 0x80000;
+  constexpr uint64_t avx = 0x6, avx512 = avx | 0xe0, apx = 0x80000;
   auto all = [saved](uint64_t bits) { return (saved & bits) == bits; };
   switch (state) {
   case None:
@@ -173,7 +185,7 @@ bool isSaved(State state, uint64_t saved) {
   case Avx512:
     return all(avx512);
   case Amx:
-    return all(amx);
+    return all(amxState);
   case Apx:
     return all(apx);
   }
@@ -196,11 +208,6 @@ std::vector<std::string> buddy::runtime::detectHostFeatures() {
     if (isSaved(feature.state, saved) && isPresent(feature))
       found.push_back(feature.name);
   return found;
-}
-
-bool buddy::runtime::requestTileRegisters() {
-  constexpr long requestPermission = 0x1023, tileData = 18; // ARCH_REQ_XCOMP_PERM, XTILEDATA
-  return syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
 }
 
 #endif // __x86_64__

@@ -9,6 +9,7 @@ import threading
 import buddy
 import pytest
 import torch
+from buddy import _runtime, driver
 from checking import assert_same, compiled
 
 aten = torch.ops.aten
@@ -151,3 +152,15 @@ def test_wrong_lowering_is_caught(monkeypatch):
     monkeypatch.setitem(LOWERINGS["linalg"], aten.exp.default, lambda e, x: e.reshape(x, (3, 1)))
     with pytest.raises(buddy.LoweringFailed, match=r"aten.exp.default .*made a tensor<3x1xf32>"):
         compiled(torch.exp)(torch.ones(3))
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_tiles_are_used_where_the_kernel_grants_them(granted, monkeypatch):
+    """A process that gets no AMX tile registers runs code without them."""
+    features = ["avx2", "fma"] + ["amx-tile"] * granted
+    monkeypatch.setattr(_runtime, "cpu_features", lambda: features)
+    asked = []
+    monkeypatch.setattr(driver, "_run", lambda tool, options, *_: asked.extend(options) or "m.so")
+    with driver.compiled_module(b"", cache=False):
+        pass
+    assert ("--features=host" if granted else "--features=host,-amx-tile") in asked

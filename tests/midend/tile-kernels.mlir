@@ -1,4 +1,5 @@
 // RUN: buddy-opt %s -split-input-file -buddy-tile-kernels -canonicalize -cse | FileCheck %s
+// RUN: buddy-opt %s -split-input-file -buddy-tile-kernels=bf16-rows=16 | FileCheck %s --check-prefix=TILES
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
@@ -79,6 +80,18 @@ func.func private @transposed(%x: tensor<2048x1024xf32>, %e: tensor<1024x2048xf3
     linalg.yield %p : f32
   } -> tensor<1024x2048xf32>
   return %t : tensor<1024x2048xf32>
+}
+
+// -----
+
+// Rows of bf16 are cut evenly, or so that they fill the CPU's tiles.
+// CHECK-LABEL: func private @rows
+// CHECK:       scf.forall {{.*}} step (32, 66)
+// TILES-LABEL: func private @rows
+// TILES:       scf.forall {{.*}} step (32, 80)
+func.func private @rows(%x: tensor<197x64xbf16>, %w: tensor<2x32x32x2xbf16>, %e: tensor<197x64xf32>) -> tensor<197x64xf32> attributes {buddy.kernel} {
+  %m = "buddy.matmul"(%x, %w, %e) {buddy.tile_dims = array<i64: 0, 1>} : (tensor<197x64xbf16>, tensor<2x32x32x2xbf16>, tensor<197x64xf32>) -> tensor<197x64xf32>
+  return %m : tensor<197x64xf32>
 }
 
 // -----

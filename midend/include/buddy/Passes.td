@@ -295,6 +295,8 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
                         "Bytes of a core's L1 data cache.">,
                  Option<"l2Bytes", "l2-bytes", "int64_t", /*default=*/"1048576",
                         "Bytes of a core's L2 cache.">,
+                 Option<"bf16Rows", "bf16-rows", "int64_t", /*default=*/"1",
+                        "Rows of a tile of a bf16 product are a multiple of this.">,
                  Option<"tileElements", "tile-elements", "int64_t", /*default=*/"8192",
                         "Elements of a tile of a kernel of one op.">];
   let dependentDialects = ["::mlir::affine::AffineDialect",
@@ -365,8 +367,9 @@ def VectorizeMatmulPass
     several steps of K go at once, so that a matrix-vector product runs at read bandwidth.
     Does not touch: integer products and strided operands; each is a missed remark.
 
-    bf16 panels of pairs use `vdpbf16ps` where the target has it; every other narrow float
-    is widened to f32 and multiplied there.
+    bf16 panels of pairs use `vdpbf16ps` where the target has it, and for 16 rows and more the
+    tiles of AMX (amx) where it has those; every other narrow float is widened to f32 and
+    multiplied there.
   }];
   let options = [
     Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
@@ -374,11 +377,13 @@ def VectorizeMatmulPass
     Option<"tileRows", "tile-rows", "int64_t", /*default=*/"0",
            "Rows of the register tile; 0 fills three quarters of the registers.">,
     Option<"hasBF16Dot", "has-bf16-dot", "bool", /*default=*/"false",
-           "The target has AVX512_BF16 (at vector-bits below 512: with AVX512VL).">
+           "The target has AVX512_BF16 (at vector-bits below 512: with AVX512VL).">,
+    Option<"hasBF16Tiles", "has-bf16-tiles", "bool", /*default=*/"false",
+           "The target has AMX_BF16.">
   ];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
-    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+    "::mlir::amx::AMXDialect", "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
   ];
 }
 

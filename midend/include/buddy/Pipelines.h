@@ -29,6 +29,8 @@ struct CpuOptions : mlir::PassPipelineOptions<CpuOptions> {
   Option<bool> hasBf16Dot{*this, "has-bf16-dot",
                           llvm::cl::desc("The CPU has AVX512_BF16's dot product"),
                           llvm::cl::init(false)};
+  Option<bool> hasBf16Tiles{*this, "has-bf16-tiles", llvm::cl::desc("The CPU has AMX_BF16's tiles"),
+                            llvm::cl::init(false)};
   Option<int64_t> l1Bytes{*this, "l1-bytes", llvm::cl::desc("Bytes of a core's L1 data cache"),
                           llvm::cl::init(32768)};
   Option<int64_t> l2Bytes{*this, "l2-bytes", llvm::cl::desc("Bytes of a core's L2 cache"),

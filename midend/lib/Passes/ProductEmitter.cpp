@@ -44,6 +44,7 @@ void ProductTiling::setLanes(Type lhs, Type rhs, int64_t width, Machine machine)
   vectors = width / lanes;
   bool isDotWidth = llvm::is_contained({128, 256, 512}, lanes * 32);
   dot = machine.hasDot && isDotWidth && kr == 2 && lhs.isBF16() && rhs.isBF16();
+  tiles = dot && machine.hasTiles && lanes == AMXTile::columns && vectors <= AMXTile::mostTiles;
 }
 
 StringRef buddy::refuseProduct(Value lhs, Value rhs, Value out) {
@@ -73,6 +74,8 @@ ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, Value panels, Value ou
   // [N/nr, K/kr, nr, kr] seen as [N/nr, K/kr, nr * kr]: one row is one step.
   SmallVector<ReassociationIndices> steps{{0}, {1}, {2, 3}};
   this->panels = memref::CollapseShapeOp::create(b, panels, steps);
+  if (tiling.tiles)
+    tile.emplace(b);
 }
 
 ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs, Value out,
@@ -87,6 +90,8 @@ ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs
   int64_t count = std::max<int64_t>(1, packedColumns / tiling.width());
   auto type = MemRefType::get({count, steps, tiling.width() * tiling.kr}, rhsElement);
   panels = memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
+  if (tiling.tiles)
+    tile.emplace(b);
 }
 
 void ProductEmitter::forEachPanel(Value first, Value end, function_ref<void()> body) {
@@ -173,18 +178,19 @@ void ProductEmitter::packTransposed(Value from, Value depth) {
   });
 }
 
+/// Where the panel at hand lies among `panels`.
+Value ProductEmitter::place() { return source.matrix ? b.sub(panel, firstPacked) : panel; }
+
 /// One vector of a step of the scratch.
 void ProductEmitter::storeStep(Value step, int64_t vector, Value value) {
-  Value place = b.sub(panel, firstPacked);
-  b.store(value, panels, {place, step, b.index(vector * tiling.kr * tiling.lanes)});
+  b.store(value, panels, {place(), step, b.index(vector * tiling.kr * tiling.lanes)});
 }
 
 /// One vector of rhs[panel, step]: from all panels, from the scratch, or from where it lies.
 Value ProductEmitter::loadStep(Value step, int64_t vector) {
   auto type = VectorType::get(tiling.kr * tiling.lanes, rhsElement);
   if (panels) {
-    Value place = source.matrix ? b.sub(panel, firstPacked) : panel;
-    return b.load(type, panels, {place, packedStep(step), b.index(vector * type.getDimSize(0))});
+    return b.load(type, panels, {place(), packedStep(step), b.index(vector * type.getDimSize(0))});
   }
   Values indices(batch);
   indices.append({step, columns[vector]});
@@ -199,18 +205,24 @@ int64_t evenTile(int64_t rows, int64_t most) {
 
 void ProductEmitter::emitRows(const Rows &described) {
   rows = &described;
+  if (fillsTiles())
+    return emitTileRows();
+  emitVectorRows();
+}
+
+void ProductEmitter::emitVectorRows() {
   std::optional<int64_t> known = constantOf(rows->count);
-  int64_t tile = known ? evenTile(*known, tiling.rows) : tiling.rows;
-  Value whole = b.roundDown(rows->count, tile);
-  b.loop(b.index(0), whole, tile, [&](Value row) { emitBlock(row, tile); });
+  int64_t height = known ? evenTile(*known, tiling.rows) : tiling.rows;
+  Value whole = b.roundDown(rows->count, height);
+  b.loop(b.index(0), whole, height, [&](Value row) { emitBlock(row, height); });
   if (known) {
-    if (int64_t rest = *known % tile)
+    if (int64_t rest = *known % height)
       emitBlock(whole, rest);
     return;
   }
   // A remainder known only at run time goes as powers of two: 11 = 8 + 2 + 1.
   Value row = whole, rest = b.sub(rows->count, whole);
-  for (int64_t count = llvm::bit_floor<uint64_t>(tile - 1); count > 0; count /= 2) {
+  for (int64_t count = llvm::bit_floor<uint64_t>(height - 1); count > 0; count /= 2) {
     Value taken = arith::AndIOp::create(b, rest, b.index(count));
     Value some = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, taken, b.index(0));
     b.when(some, [&] { emitBlock(row, count); });
@@ -230,9 +242,7 @@ Values ProductEmitter::accumulate(Value row, int64_t count) {
   Values sums(perStep * unroll, b.zero(sumType));
   if (rows->adds)
     for (int64_t i = 0; i < perStep; ++i)
-      sums[i] = b.load(sumType, out,
-                       rows->outAt(b.add(row, i / tiling.vectors), columns[i % tiling.vectors]),
-                       masks[i % tiling.vectors]);
+      sums[i] = loadOut(b.add(row, i / tiling.vectors), i % tiling.vectors);
   sums = b.loop(b.index(0), b.index(rows->runs), 1, sums, [&](Value iv, ValueRange carried) {
     return accumulateRun(row, count, iv, Values(carried));
   });
@@ -347,6 +357,11 @@ Values ProductEmitter::addProducts(Value row, int64_t count, Value step, ValueRa
     }
   }
   return next;
+}
+
+/// One vector of sums that wait in out.
+Value ProductEmitter::loadOut(Value row, int64_t vector) {
+  return b.load(sumType, out, rows->outAt(row, columns[vector]), masks[vector]);
 }
 
 void ProductEmitter::storeSums(Value row, int64_t count, ValueRange sums) {

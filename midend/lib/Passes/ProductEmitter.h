@@ -9,6 +9,9 @@
 //       for k: sums[i, :] += lhs[i, k] * rhs[n, k, :]
 //       out[block, panel] = sums                 masked where the last panel ends early
 //
+// Where the CPU has AMX, its tiles take blocks of 32 rows by a panel, and vectors the few rows that
+// fill no tile.
+//
 // The packed right-hand side is read in exactly the order of its memory. A row of the
 // left-hand side is one run of elements, or several of the same length.
 //
@@ -18,7 +21,7 @@
 #ifndef BUDDY_LIB_PASSES_PRODUCTEMITTER_H
 #define BUDDY_LIB_PASSES_PRODUCTEMITTER_H
 
-#include "LoopBuilder.h"
+#include "AMXTile.h"
 
 namespace buddy {
 
@@ -29,12 +32,14 @@ struct ProductTiling {
   int64_t rows;        // rows of a full register tile
   int64_t kr;          // depth of one packed step
   bool dot;            // the bf16 dot product adds both halves of a step at once
+  bool tiles;          // AMX's tile registers hold the sums of 16 rows and more
   mlir::FloatType sum; // what products are added up in
 
   /// What there is to fill. `rows` 0: sums take three quarters of the registers.
   struct Machine {
     int64_t vectorBits, rows;
     bool hasDot;
+    bool hasTiles = false; // of AMX, for bf16
   };
 
   /// For a left-hand side of this element type and these panels.
@@ -73,6 +78,7 @@ public:
     llvm::function_ref<Values(Value row, Value run, Value k)> lhsAt;
     /// The indices of a row's column, in out.
     llvm::function_ref<Values(Value row, Value column)> outAt;
+    Value lhsStride = {}; // elements from one row to the next, where lhs's type does not say
   };
 
   /// With packed panels.
@@ -101,8 +107,14 @@ private:
   Value loadRow(Value k, int64_t vector);
   void packStep(Value from, Value depth, Value step);
   void packTransposed(Value from, Value depth);
+  Value place();
   void storeStep(Value step, int64_t vector, Value value);
   Value loadStep(Value step, int64_t vector);
+  bool fillsTiles();
+  void emitTileRows();
+  void emitTileBlocks();
+  void emitTiles(Value row, int64_t rowTiles, Value before);
+  void emitVectorRows();
   void emitBlock(Value row, int64_t count);
   Values accumulate(Value row, int64_t count);
   Values accumulateRun(Value row, int64_t count, Value run, Values sums);
@@ -113,6 +125,7 @@ private:
   Value loadPair(Value row, Value step, bool half);
   Value packedStep(Value step);
   void storeSums(Value row, int64_t count, mlir::ValueRange sums);
+  Value loadOut(Value row, int64_t vector);
 
   LoopBuilder &b;
   ProductTiling tiling;
@@ -121,6 +134,7 @@ private:
   UnpackedRhs source = {};
   mlir::Type lhsElement, rhsElement;
   mlir::VectorType sumType;
+  std::optional<AMXTile> tile;
   // Of what is being emitted.
   Value panel, firstPacked, run;
   Values batch, columns, masks;

@@ -43,11 +43,12 @@ int64_t typicalIfDynamic(int64_t extent, int64_t unit = 1) {
   return ShapedType::isDynamic(extent) ? llvm::divideCeil(kTypicalExtent, unit) : extent;
 }
 
-/// Rows of a tile, so that known ones are cut evenly: 128 as 64 + 64, not as 96 + 32.
-int64_t tileRows(int64_t rows, int64_t most = kTileRows) {
+/// Rows of a tile, a multiple of `unit`, so that known ones are cut evenly: 128 as 64 + 64, not as
+/// 96 + 32.
+int64_t tileRows(int64_t rows, int64_t unit, int64_t most = kTileRows) {
   if (ShapedType::isDynamic(rows) || rows <= most)
     return most;
-  return llvm::divideCeil(rows, llvm::divideCeil(rows, most));
+  return llvm::alignTo(llvm::divideCeil(rows, llvm::divideCeil(rows, most)), unit);
 }
 
 /// Columns, in panels: enough that every thread gets several tiles, and that stay in half of L2.
@@ -79,10 +80,11 @@ int64_t tileColumns(ShapedType rhs, int64_t depth, int64_t fewestPanels, int64_t
 constexpr int64_t kTileColumns = 128, kMostColumnTiles = kWaitingColumns / kTileColumns;
 
 /// Rows and columns of a tile of a product.
-std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes) {
+std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes, int64_t bf16Rows) {
   ArrayRef<int64_t> out = cast<ShapedType>(op.getInit().getType()).getShape();
   auto rhs = cast<ShapedType>(op.getRhs().getType());
-  int64_t rows = out[out.size() - 2], rowTile = tileRows(rows);
+  int64_t unit = getElementTypeOrSelf(op.getLhs()).isBF16() ? bf16Rows : 1;
+  int64_t rows = out[out.size() - 2], rowTile = tileRows(rows, unit);
   if (op.isPacked()) {
     int64_t fewest = MatmulBlocking(op).copiesLhs ? kPanelsOfCopy : 1;
     return {rowTile, tileColumns(rhs, depthAtOnce(op), fewest, l2Bytes)};
@@ -90,8 +92,8 @@ std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes) {
   // Every tile packs its columns: the more rows, the less that costs.
   int64_t columnTiles = llvm::divideCeil(typicalIfDynamic(out.back()), kTileColumns);
   if (!ShapedType::isDynamic(rows))
-    rowTile =
-        tileRows(rows, std::clamp(rows * columnTiles / kFewestTiles, kTileRows, kMostBlockRows));
+    rowTile = tileRows(rows, unit,
+                       std::clamp(rows * columnTiles / kFewestTiles, kTileRows, kMostBlockRows));
   // And a copy of rows serves all columns.
   int64_t rowTiles = llvm::divideCeil(typicalIfDynamic(rows), rowTile);
   int64_t most = std::clamp<int64_t>(columnTiles * rowTiles / kFewestTiles, 1, kMostColumnTiles);
@@ -105,7 +107,7 @@ struct ProductTiles {
 };
 
 /// Tiles of the product that the kernel computes, if it computes one.
-ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes) {
+ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes, int64_t bf16Rows) {
   ProductTiles result;
   SmallVector<int64_t> &tiles = result.sizes;
   int64_t batches = 0; // which have a right-hand side each
@@ -113,7 +115,7 @@ ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes) {
     auto out = cast<ShapedType>(op.getInit().getType());
     batches = out.getRank() - 2;
     tiles.assign(out.getRank(), 1);
-    std::tie(tiles[out.getRank() - 2], tiles.back()) = matmulTile(op, l2Bytes);
+    std::tie(tiles[out.getRank() - 2], tiles.back()) = matmulTile(op, l2Bytes, bf16Rows);
   });
   kernel.walk([&](Conv2DOp op) {
     auto out = cast<ShapedType>(op.getInit().getType());
@@ -228,7 +230,7 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
     auto tileable = dyn_cast<TilingInterface>(root);
     if (!dims || dims.empty() || !tileable)
       return success();
-    ProductTiles tiles = productTiles(kernel, l2Bytes);
+    ProductTiles tiles = productTiles(kernel, l2Bytes, bf16Rows);
     if (tiles.sizes.empty())
       tiles.sizes =
           rowTiles(root, dims.asArrayRef(), elementsOfTile(kernel, tileElements, l1Bytes));

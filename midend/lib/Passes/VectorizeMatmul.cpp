@@ -269,7 +269,8 @@ void emit(LoopBuilder &b, Conv2DOp op, ProductTiling::Machine machine) {
                       false,
                       {},
                       lhsAt,
-                      outAt});
+                      outAt,
+                      b.index(op.getStrides()[1] * channels)});
   };
   product.forEachPanel(b.index(0), b.dim(out, rank - 1), [&] {
     auto emitImage = [&](Values image) {
@@ -302,7 +303,7 @@ struct VectorizeMatmulPass : impl::VectorizeMatmulPassBase<VectorizeMatmulPass> 
   using Base::Base;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    ProductTiling::Machine machine{vectorBits, tileRows, hasBF16Dot};
+    ProductTiling::Machine machine{vectorBits, tileRows, hasBF16Dot, hasBF16Tiles};
     patterns.add<VectorizeProduct<MatmulOp>, VectorizeProduct<Conv2DOp>>(&getContext(), machine);
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }

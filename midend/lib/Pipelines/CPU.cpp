@@ -75,6 +75,7 @@ static void reachTiled(OpPassManager &pm, const CpuOptions &options) {
   TileKernelsPassOptions tiles;
   tiles.l1Bytes = options.l1Bytes;
   tiles.l2Bytes = options.l2Bytes;
+  tiles.bf16Rows = options.hasBf16Tiles ? 16 : 1; // rows of AMX's tiles
   pm.addNestedPass<func::FuncOp>(createTileKernelsPass(tiles));
   // Tiling makes a producer once for each of its readers.
   cleanUp(pm);
@@ -106,6 +107,7 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   VectorizeMatmulPassOptions matmul;
   matmul.vectorBits = options.vectorBits;
   matmul.hasBF16Dot = options.hasBf16Dot;
+  matmul.hasBF16Tiles = options.hasBf16Tiles;
   pm.addNestedPass<func::FuncOp>(createVectorizeMatmulPass(matmul));
   pm.addPass(createVectorizeAttentionPass(
       VectorizeAttentionPassOptions{options.vectorBits, options.hasBf16Dot}));
@@ -155,10 +157,10 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
     emulateBF16(pm);
   pm.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass());
   pm.addNestedPass<func::FuncOp>(createSCFToControlFlowPass());
-  pm.addPass(createConvertOpenMPToLLVMPass());
   // What is one instruction (fma, floor, abs) must not become a call for each lane.
   pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());
+  // All at once, OpenMP's regions too: only here do tiles have a type that their blocks can take.
   pm.addPass(createConvertToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   cleanUp<LLVM::LLVMFuncOp>(pm);

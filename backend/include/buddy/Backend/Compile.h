@@ -22,7 +22,7 @@ enum class Emit { SharedLibrary, Object, Assembly, LLVMIR, MLIR };
 struct CompileOptions {
   std::string output;
   Emit emit = Emit::SharedLibrary;
-  /// `host`, or LLVM's `+feature,-feature` list for a baseline x86-64 (or host architecture).
+  /// As `resolveFeatures` takes them.
   std::string features = "host";
   /// Directory for one numbered file a stage; empty: none.
   std::string dumpStages;
@@ -40,9 +40,10 @@ using StageTimes = std::vector<std::pair<std::string, double>>;
 /// or not at all. Diagnostics of the passes go to the context's handler.
 llvm::Error compile(mlir::ModuleOp module, const CompileOptions &options, StageTimes &times);
 
-/// The features of the CPU that this runs on, as `+a,+b,…`: the list and not the CPU's
-/// name, because a hypervisor may hide the model number but not the features.
-std::string hostFeatures();
+/// LLVM's `+feature,-feature` list from one, or from a CPU's name with changes:
+/// `sapphirerapids`, `host,-amx-tile`. A feature takes with it those that need it. `host` stands
+/// for the features found here: a hypervisor may hide the model's number but not those.
+llvm::Expected<std::string> resolveFeatures(llvm::StringRef described);
 
 /// A machine for the host's architecture with exactly `features`.
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createHostMachine(llvm::StringRef features,

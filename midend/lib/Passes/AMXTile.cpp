@@ -1,0 +1,174 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "AMXTile.h"
+
+#include "ProductEmitter.h"
+
+#include "mlir/Dialect/AMX/AMXDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+using namespace mlir;
+using namespace buddy;
+
+using Values = LoopBuilder::Values;
+
+static Value allocate(LoopBuilder &b, int64_t rows, int64_t columns, Type element) {
+  return memref::AllocaOp::create(b, MemRefType::get({rows, columns}, element),
+                                  b.getI64IntegerAttr(64));
+}
+
+AMXTile::AMXTile(LoopBuilder &b) : b(b), element(b.getBF16Type()) {
+  sums = allocate(b, mostTiles * rows, mostTiles * columns, b.getF32Type());
+  paddedLhs = allocate(b, mostTiles * rows, depth, element);
+  paddedRhs = allocate(b, depth / kr, mostTiles * columns * kr, element);
+}
+
+Value AMXTile::loadSums(Value row, int64_t columnTile) {
+  return b.load(VectorType::get(columns, b.getF32Type()), sums,
+                {row, b.index(columnTile * columns)});
+}
+
+void AMXTile::compute(const Block &described) {
+  block = &described;
+  Value whole = b.roundDown(block->depth, depth), left = b.sub(block->depth, whole);
+  Value partial = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ne, left, b.index(0));
+  // Before the tiles: a call (of memset) would take their registers.
+  b.when(partial, [&] {
+    padLhs(whole, left);
+    padRhs(b.div(whole, kr), b.div(b.add(left, kr - 1), kr));
+  });
+  auto type = amx::TileType::get({rows, columns}, b.getF32Type());
+  Values carried;
+  // A zero for each: they are to be registers of their own.
+  for (int64_t tile = 0; tile < block->rowTiles * block->columnTiles; ++tile)
+    carried.push_back(amx::TileZeroOp::create(b, type));
+  carried = b.loop(b.index(0), b.index(block->runs), 1, carried, [&](Value run, ValueRange outer) {
+    return b.loop(b.index(0), whole, depth, outer, [&](Value k, ValueRange inner) {
+      return addStep(block->lhs, block->rhs, run, k, inner);
+    });
+  });
+  carried = b.when(partial, carried, [&] { return addPadded(carried); });
+  for (int64_t i = 0; i < block->rowTiles; ++i)
+    for (int64_t j = 0; j < block->columnTiles; ++j)
+      amx::TileStoreOp::create(b, sums, ValueRange{b.index(i * rows), b.index(j * columns)},
+                               carried[i * block->columnTiles + j]);
+}
+
+/// The step of the depth that begins with element `k` of a run.
+Values AMXTile::addStep(const Operand &lhs, const Operand &rhs, Value run, Value k,
+                        ValueRange carried) {
+  Values across, next;
+  for (int64_t j = 0; j < block->columnTiles; ++j)
+    across.push_back(loadTile(rhs, run, b.div(k, kr), b.index(j * columns)));
+  for (int64_t i = 0; i < block->rowTiles; ++i) {
+    Value left = loadTile(lhs, run, b.index(i * rows), k);
+    for (Value right : across) {
+      Value sum = carried[next.size()];
+      next.push_back(amx::TileMulFOp::create(b, sum.getType(), left, right, sum));
+    }
+  }
+  return next;
+}
+
+Value AMXTile::loadTile(const Operand &operand, Value run, Value i, Value j) {
+  auto type = amx::TileType::get({rows, depth}, element);
+  return amx::TileLoadOp::create(b, type, operand.memref, operand.at(run, i, j), operand.stride);
+}
+
+/// The last step, with zeros after the ends of both operands. What lies there in memory may be
+/// anything, and zero times infinity is not zero.
+Values AMXTile::addPadded(ValueRange carried) {
+  auto lhsAt = [&](Value, Value i, Value k) { return Values{i, k}; };
+  auto rhsAt = [&](Value, Value step, Value column) { return Values{step, b.mul(column, kr)}; };
+  Value zero = b.index(0);
+  return addStep({paddedLhs, {}, lhsAt}, {paddedRhs, {}, rhsAt}, zero, zero, carried);
+}
+
+/// The `left` elements from `k` on, and zeros.
+void AMXTile::padLhs(Value k, Value left) {
+  auto type = VectorType::get(depth, element);
+  Value mask = b.firstLanes(left, depth);
+  b.loop(b.index(0), b.index(block->rowTiles * rows), 1, [&](Value row) {
+    Values from = block->lhs.at(b.index(0), row, k);
+    b.store(b.load(type, block->lhs.memref, from, mask), paddedLhs, {row, b.index(0)});
+  });
+}
+
+/// `count` steps from `first` on, and zeros.
+void AMXTile::padRhs(Value first, Value count) {
+  auto type = VectorType::get(columns * kr, element);
+  auto storeStep = [&](Value step, llvm::function_ref<Value(Value column)> value) {
+    for (int64_t j = 0; j < block->columnTiles; ++j)
+      b.store(value(b.index(j * columns)), paddedRhs, {step, b.index(j * columns * kr)});
+  };
+  b.loop(b.index(0), count, 1, [&](Value step) {
+    storeStep(step, [&](Value column) {
+      Values from = block->rhs.at(b.index(0), b.add(first, step), column);
+      return b.load(type, block->rhs.memref, from);
+    });
+  });
+  b.loop(count, b.index(depth / kr), 1,
+         [&](Value step) { storeStep(step, [&](Value) { return b.zero(type); }); });
+}
+
+// The rows of a product that go by tiles.
+
+/// Depth up to which storing the sums takes longer than vectors take to compute them.
+constexpr int64_t kShallow = 8;
+
+/// Whether tiles can take the rows, and are worth it.
+bool ProductEmitter::fillsTiles() {
+  if (!tile)
+    return false;
+  std::optional<int64_t> count = constantOf(rows->count), depth = constantOf(rows->depth);
+  bool isDeep = !depth || rows->runs * *depth > kShallow;
+  // What ends early is padded once, not run by run.
+  bool isWhole = rows->runs == 1 || (depth && *depth % AMXTile::depth == 0);
+  return isDeep && isWhole && (!count || *count >= AMXTile::rows);
+}
+
+void ProductEmitter::emitTileRows() {
+  Value height = b.index(AMXTile::rows);
+  Value fills = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::uge, rows->count, height);
+  b.when(fills, [&] { emitTileBlocks(); });
+  // Of fewer rows the memory sets the pace.
+  Value isLess = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, rows->count, height);
+  b.when(isLess, [&] { emitVectorRows(); });
+}
+
+void ProductEmitter::emitTileBlocks() {
+  int64_t blockRows = AMXTile::mostTiles * AMXTile::rows;
+  Value whole = b.roundDown(rows->count, blockRows);
+  b.loop(b.index(0), whole, blockRows,
+         [&](Value row) { emitTiles(row, AMXTile::mostTiles, b.index(0)); });
+  // The last tile ends where the rows end, and computes some of them again.
+  b.loop(whole, rows->count, AMXTile::rows, [&](Value row) {
+    Value first = b.min(row, b.sub(rows->count, b.index(AMXTile::rows)));
+    emitTiles(first, 1, b.sub(row, first));
+  });
+}
+
+/// Rows from `row` on, of which the first `before` are known already.
+void ProductEmitter::emitTiles(Value row, int64_t rowTiles, Value before) {
+  auto lhsAt = [&](Value run, Value i, Value k) { return rows->lhsAt(b.add(row, i), run, k); };
+  auto rhsAt = [&](Value iv, Value step, Value column) {
+    run = iv;
+    return Values{place(), packedStep(step), b.mul(column, tiling.kr)};
+  };
+  tile->compute({rowTiles,
+                 tiling.vectors,
+                 rows->runs,
+                 rows->depth,
+                 {lhs, rows->lhsStride, lhsAt},
+                 {panels, {}, rhsAt}});
+  b.loop(before, b.index(rowTiles * AMXTile::rows), 1, [&](Value i) {
+    Values sums;
+    for (int64_t j = 0; j < tiling.vectors; ++j) {
+      sums.push_back(tile->loadSums(i, j));
+      if (rows->adds)
+        sums[j] = arith::AddFOp::create(b, sums[j], loadOut(b.add(row, i), j));
+    }
+    storeSums(b.add(row, i), 1, sums);
+  });
+}

@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: The Buddy Authors
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A block of a product in AMX's tile registers: two by two tiles of sums, two tiles of the
+// left-hand side and two of the right one are all eight registers.
+//
+// All tiles have 16 rows of 64 bytes. LLVM gives a register one shape for a whole function, so
+// that tiles of other shapes would take registers from these: what ends early is padded.
+
+#ifndef BUDDY_LIB_PASSES_AMXTILE_H
+#define BUDDY_LIB_PASSES_AMXTILE_H
+
+#include "LoopBuilder.h"
+
+namespace buddy {
+
+class AMXTile {
+public:
+  using Value = mlir::Value;
+  using Values = LoopBuilder::Values;
+
+  static constexpr int64_t rows = 16;     // of every tile
+  static constexpr int64_t columns = 16;  // of a tile of sums
+  static constexpr int64_t mostTiles = 2; // of sums, along either dimension of a block
+  static constexpr int64_t depth = 32;    // of a step, bf16
+
+  /// One operand of a block.
+  struct Operand {
+    Value memref;
+    Value stride; // elements from one row to the next; none: the memref's
+    /// The indices of an element of one run of the depth. Lhs: row `i`, element `j` of the depth.
+    /// Rhs: packed step `i`, column `j`.
+    llvm::function_ref<Values(Value run, Value i, Value j)> at;
+  };
+
+  struct Block {
+    int64_t rowTiles, columnTiles;
+    int64_t runs; // of which the depth consists; several are whole steps each
+    Value depth;  // elements of one run
+    Operand lhs, rhs;
+  };
+
+  /// With scratch where `b` stands.
+  explicit AMXTile(LoopBuilder &b);
+
+  /// Adds up the products of a block. The sums lie in a scratch until the next block is computed.
+  void compute(const Block &block);
+  /// A vector of sums: a row of one tile.
+  Value loadSums(Value row, int64_t columnTile);
+
+private:
+  static constexpr int64_t kr = 2; // elements of the depth in one packed step
+
+  Values addStep(const Operand &lhs, const Operand &rhs, Value run, Value k, mlir::ValueRange sums);
+  Values addPadded(mlir::ValueRange sums);
+  Value loadTile(const Operand &operand, Value run, Value i, Value j);
+  void padLhs(Value k, Value left);
+  void padRhs(Value first, Value count);
+
+  LoopBuilder &b;
+  mlir::Type element;           // bf16
+  Value sums;                   // [rows, columns] of a block
+  Value paddedLhs, paddedRhs;   // the step of a block of which only a part exists
+  const Block *block = nullptr; // being computed
+};
+
+} // namespace buddy
+
+#endif // BUDDY_LIB_PASSES_AMXTILE_H

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: The Buddy Authors
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""bf16 products in AMX's tiles against eager.
+
+A host without AMX runs them too: `amx_emulator.c` computes what its instructions mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from buddy import _runtime, driver
+from checking import check
+
+FEATURES = _runtime.cpu_features()
+pytestmark = pytest.mark.skipif(
+    "avx512bf16" not in FEATURES or not shutil.which("cc"), reason="needs AVX512_BF16, a C compiler"
+)
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory):
+    library = tmp_path_factory.mktemp("amx") / "emulator.so"
+    source = Path(__file__).with_name("amx_emulator.c")
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
+    loaded = ctypes.CDLL(str(library))
+    loaded.emulated_products.restype = ctypes.c_long
+    loaded.emulate_amx()
+    return loaded
+
+
+@pytest.fixture(autouse=True)
+def tiles(request, monkeypatch, tmp_path):
+    """Compiles for this CPU with AMX, and at the end makes sure that its tiles were used."""
+    if "amx-bf16" in FEATURES:
+        yield
+        return
+    emulator = request.getfixturevalue("emulator")
+    original = driver.compiled_module
+
+    @contextlib.contextmanager
+    def compiled_module(bytecode, **options):
+        options |= {"features": "host,+amx-bf16", "cache": False}
+        with original(bytecode, **options) as library:
+            # What the emulator provides is not required of the CPU.
+            code = library.read_bytes()
+            for feature in (b"amx-tile", b"amx-bf16"):
+                assert b'"+' + feature + b'"' in code
+                code = code.replace(b'"+' + feature + b'"', b'"-' + feature + b'"')
+            # The loader knows libraries by their paths.
+            emulated = tmp_path / f"{len(list(tmp_path.iterdir()))}.so"
+            emulated.write_bytes(code)
+            yield emulated
+
+    monkeypatch.setattr(driver, "compiled_module", compiled_module)
+    before = emulator.emulated_products()
+    yield
+    assert emulator.emulated_products() > before
+
+
+def bf16(*shape):
+    """Products of two of them are sums of about 1, whatever their depth."""
+    return (torch.randn(shape) / shape[-1] ** 0.25).bfloat16()
+
+
+# Rows: whole blocks, one tile, a tile that repeats rows. Depths: whole steps, a step and a part, a
+# part alone, odd ones.
+@pytest.mark.parametrize(
+    "m,n,k",
+    [(64, 32, 64), (16, 33, 65), (17, 5, 31), (33, 130, 33), (100, 48, 9), (130, 100, 1030)],
+)
+def test_products_of_activations(m, n, k):
+    def products(a, b, c):
+        return a[0] @ b[0], a[0] @ c[0].t(), torch.bmm(a, b), torch.bmm(a, c.transpose(1, 2))
+
+    check(products, bf16(2, m, k), bf16(2, k, n), bf16(2, n, k))
+
+
+@pytest.mark.parametrize("m,n,k", [(128, 96, 64), (37, 50, 129), (16, 16, 2000)])
+def test_linear_with_epilogue(m, n, k):
+    weight, bias = torch.nn.Parameter(bf16(n, k)), torch.nn.Parameter(bf16(n))
+
+    def block(x, residual):
+        return F.gelu(F.linear(x, weight, bias), approximate="tanh") + residual, x @ weight.t()
+
+    check(block, bf16(m, k), bf16(m, n))
+
+
+def test_dynamic_rows():
+    weight = torch.nn.Parameter(bf16(70, 96))
+    fn = torch.compile(
+        lambda x: torch.relu(x @ weight.t()), backend="buddy", fullgraph=True, dynamic=True
+    )
+    for rows in (64, 5, 1, 16, 31, 200, 97):
+        x = bf16(rows, 96)
+        with torch.no_grad():
+            torch.testing.assert_close(fn(x), torch.relu(x @ weight.t()))
+
+
+@pytest.mark.parametrize("stride,dilation", [(1, 1), (2, 1), (1, 2)])
+def test_convolutions(stride, dilation):
+    weight, image = torch.nn.Parameter(bf16(40, 32, 3, 3)), bf16(1, 32, 11, 45)
+    check(lambda x: F.conv2d(x, weight, stride=stride, dilation=dilation), image)
+
+
+def test_what_padding_meets():
+    """Infinities beyond the end of a row or of the depth are nobody's."""
+    a, b = bf16(32, 40), bf16(40, 40)
+    a[3], b[:, 7] = float("inf"), float("inf")
+    check(lambda a, b: (a @ b, a[:, :39] @ b[:39], a[:, 1:] @ b[1:, 5:]), a.abs(), b.abs())
