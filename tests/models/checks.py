@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 
 import buddy
 import torch
+from functorch.compile import make_boxed_func
 from registry import Architecture, Inputs
 from torch import nn
+from torch._dynamo.backends.common import aot_autograd
 from torch.utils import _pytree as pytree
 
 TOLERANCE = 1e-4
@@ -134,3 +136,21 @@ def dynamic(architecture: Architecture) -> tuple[int, int, float]:
             if number == 0:
                 first = buddy.stats()["graphs"]
     return first, buddy.stats()["graphs"] - first, worst
+
+
+def graphs_of_dynamo(architecture: Architecture) -> tuple[int, int]:
+    """The same counts for a backend that compiles nothing: what Dynamo itself asks for."""
+    torch._dynamo.reset()
+    model, count, first = architecture.model(), 0, 0
+
+    def compiler(graph_module, example_inputs):
+        nonlocal count
+        count += 1
+        return make_boxed_func(graph_module.forward)
+
+    run = torch.compile(model, backend=aot_autograd(fw_compiler=compiler), dynamic=True)
+    with torch.no_grad():
+        for number, (batch, size) in enumerate(shapes(architecture)):
+            outputs(run, architecture.example(batch, size))
+            first = first if number else count
+    return first, count - first
