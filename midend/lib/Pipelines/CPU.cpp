@@ -111,6 +111,7 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
       VectorizeAttentionPassOptions{options.vectorBits, options.hasBf16Dot}));
   // Rows of a scatter become generic ops.
   pm.addNestedPass<func::FuncOp>(createLowerScatterPass());
+  pm.addNestedPass<func::FuncOp>(createLowerSortPass());
   pm.addNestedPass<func::FuncOp>(
       createVectorizeGenericPass(VectorizeGenericPassOptions{options.vectorBits}));
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
