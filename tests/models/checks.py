@@ -105,7 +105,10 @@ def training(architecture: Architecture) -> float:
     model, inputs = architecture.model(), architecture.example()
     expected = gradients(model, inputs, compiled=False)
     actual = gradients(model, inputs, compiled=True)
-    assert actual.keys() == expected.keys()
+    # What feeds only an output that nobody uses has no gradient in eager, and zeros in a compiled
+    # graph, whatever the backend.
+    assert expected.keys() <= actual.keys()
+    assert not any(actual[name].any() for name in actual.keys() - expected.keys())
     largest = max(float(g.abs().amax()) for g in expected.values())
     assert largest > 0
 
