@@ -54,12 +54,14 @@ def row(architecture, entries: dict) -> list[str]:
 
 def summary(rows: list[list[str]]) -> list[str]:
     """How many of those that a check applies to pass it."""
-    native = sum(r[2] == "0" for r in rows)
-    lines = [f"Without fallback: {native} of {len(rows)}."]
+    known = [r[2] for r in rows if r[2] != "?"]
+    lines = [f"Without fallback: {known.count('0')} of {len(known)} measured."]
     for column, check in enumerate(CHECKS, start=3):
         asked = [r[column] for r in rows if r[column] != "-"]
-        passed = sum(entry not in ("FAILED", "?") for entry in asked)
-        lines.append(f"{check.capitalize()}: {passed} of {len(asked)}.")
+        measured = [entry for entry in asked if entry != "?"]
+        passed = len(measured) - measured.count("FAILED")
+        title = check.capitalize()
+        lines.append(f"{title}: {passed} of {len(measured)} measured, {len(asked)} in all.")
     once = sum("+" not in r[-1] and r[-1].isdigit() for r in rows)
     return [*lines, f"No compile after the first shape: {once}."]
 
