@@ -53,8 +53,11 @@ test: build/.built $(GGUF) ## All tests: lit and GoogleTest through ctest, then 
 	$(VENV)/python -m pytest -m "not models" tests || status=1; \
 	exit $$status
 
-test-models: build/.built ## All checks of the architectures (an hour), and their table
-	$(VENV)/python -m pytest -q tests/models
+test-models: build/.built ## All checks of the architectures (an hour), write docs/architectures.md
+	@status=0; \
+	$(VENV)/python -m pytest -q tests/models || status=1; \
+	$(VENV)/python tools/architectures.py || status=1; \
+	exit $$status
 
 coverage: build/.built ## Measure op coverage (an hour on two cores), write docs/coverage.md
 	-for run in --backward "" "--dtype bfloat16" "--dtype float16" "--dtype int64" "--dtype bool"; do \

@@ -9,6 +9,7 @@ which are bound for good, output shapes as compiled expressions. A call then col
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Sequence
 from operator import attrgetter, is_, itemgetter
@@ -66,7 +67,7 @@ class SizeFunction:
         return PythonPrinter().doprint(dim.xreplace(named))
 
 
-_SIZE_NAMES = {"max": max, "min": min, "math": __import__("math")}
+_SIZE_NAMES = {"max": max, "min": min, "math": math, "torch": torch}
 
 
 def symbol_sources(placeholder_values: Sequence[Any]) -> dict[sympy.Symbol, str]:

@@ -29,6 +29,7 @@ from .types import TensorSpec
 
 MODULE_VERSION = 1
 INLINE_CONSTANT_BYTES = 1024
+SYMBOLIC = (torch.SymInt, torch.SymFloat)
 
 
 def new_module(context: ir.Context | None = None) -> ir.Module:
@@ -189,23 +190,21 @@ class _GraphImporter:
     def _import_placeholder(self, node: fx.Node) -> None:
         if node not in self.values:
             value = node.meta.get("val")
-            symbolic = isinstance(value, (torch.SymInt, int))
+            symbolic = isinstance(value, (*SYMBOLIC, int))
             self.values[node] = self.symbols.resolve(value) if symbolic else None
 
     def _import_constant(self, node: fx.Node) -> None:
         if node in self.values:
             return
         value = self._attribute(node)
-        if isinstance(value, torch.Tensor):
-            self.values[node] = dense_constant(self.emitter, value)
-        else:
-            self.values[node] = value
+        is_tensor = isinstance(value, torch.Tensor)
+        self.values[node] = dense_constant(self.emitter, value) if is_tensor else value
 
     def _import_call(self, node: fx.Node) -> None:
         value = node.meta.get("val")
         if node.target is operator.getitem:
             self.values[node] = self.values[node.args[0]][node.args[1]]
-        elif isinstance(value, (torch.SymInt, int)) and not isinstance(value, bool):
+        elif isinstance(value, (*SYMBOLIC, int)) and not isinstance(value, bool):
             self.values[node] = self.symbols.resolve(value)
         elif node.target is torch.ops.aten.copy_.default and node.args[0].op == "placeholder":
             self._import_update(node)
@@ -390,8 +389,8 @@ class _GraphImporter:
 
 
 def _map_symints(value: Any, resolve: Callable) -> Any:
-    """Arguments with every SymInt left in them resolved."""
-    if isinstance(value, torch.SymInt):
+    """Arguments with every symbolic number left in them resolved."""
+    if isinstance(value, SYMBOLIC):
         return resolve(value)
     if isinstance(value, (list, tuple)):
         return type(value)(_map_symints(v, resolve) for v in value)

@@ -62,3 +62,39 @@ def test_sizes_equal_in_other_words():
         return torch.stack([fourth, fourth + twice], 1), (fourth + twice).reshape(len(twice), -1, 2)
 
     check_dynamic(rows, [(9, 6)], [(12, 10)], [(7, 4)])
+
+
+def test_padding_by_symbolic_amounts():
+    """Up to the next multiple of four, and as a crop where the amount is negative."""
+
+    def pad(x):
+        rows, columns = x.shape
+        missing = -columns % 4
+        return F.pad(x, (0, missing, 1, rows), value=0.5), F.pad(x, (2 - columns, missing))
+
+    check_dynamic(pad, [(3, 6)], [(5, 9)], [(2, 8)])
+
+
+def test_products_of_several_dimensions():
+    """Their operands are reshaped and transposed: sizes are known through many reshapes only."""
+    w, v = (make((32, 4, 8), torch.float32) for _ in range(2))
+
+    def scores(x, y):
+        q, k = torch.einsum("ibh,hnd->ibnd", x, w), torch.einsum("jbh,hnd->jbnd", y, v)
+        return torch.einsum("ibnd,jbnd->bnij", q, k)
+
+    check_dynamic(scores, [(3, 2, 32), (5, 2, 32)], [(4, 3, 32), (6, 3, 32)])
+
+
+def test_numbers_that_sizes_give():
+    """Ratios of sizes are factors, and sizes again once they are rounded."""
+
+    def resize(x, y):
+        rows, columns = x.shape[2:]
+        return (
+            F.interpolate(x, size=y.shape[2:], mode="bilinear", align_corners=False),
+            F.interpolate(x, scale_factor=1.7),
+            x * (rows / columns + 0.5) - rows**-0.5,
+        )
+
+    check_dynamic(resize, [(2, 3, 4, 5), (2, 3, 9, 8)], [(3, 2, 6, 7), (3, 2, 4, 11)])

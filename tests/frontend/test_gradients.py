@@ -188,3 +188,10 @@ def test_indexing():
                     (4, 5))  # fmt: skip
     check_gradients(lambda x, v, i: x.index_put((i[0],), v), (4, 3), (2, 3), i)
     check_gradients(lambda x: (x.sort(1).values, x.topk(2).values, x.median(1).values), (4, 5))
+
+
+def test_masked_scatter():
+    """Elements of the source that no place takes have no gradient; a mask may be broadcast."""
+    mask = torch.tensor([[True, False, True], [False, True, True]])
+    check_gradients(lambda x, s: x.masked_scatter(mask, s), (2, 3), (7,))
+    check_gradients(lambda x, s: x.masked_scatter(mask[:, :, None], s), (2, 3, 4), (8, 2))

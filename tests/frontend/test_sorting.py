@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import math
 
+import buddy
 import pytest
 import torch
 from buddy import UnsupportedOpError
-from checking import check, compiled
+from checking import assert_same, check, compiled
 
 aten = torch.ops.aten
 TIES = torch.tensor([[3, 1, 3, 2, 1, 1], [0, 0, 0, 0, 0, 0]])
@@ -31,9 +32,36 @@ def test_sort():
     check(lambda x: (*x.sort(), *x.topk(1)), ())
 
 
-def test_long_rows_are_refused():
-    with pytest.raises(UnsupportedOpError, match="at most 8192"):
-        compiled(lambda x: x.sort())(torch.randn(9000))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.uint8])
+def test_long_rows(dtype):
+    """Lengths beside powers of two, every one of them with ties but in f32."""
+
+    def sort(x):
+        return (*x.sort(dim=1, stable=True), *x.sort(dim=0, stable=True, descending=True))
+
+    for shape in [(3, 127), (129, 2), (128, 1), (1, 1000)]:
+        check(sort, shape, dtype=dtype)
+    check(lambda x: x.sort(stable=True), (100,), dtype=torch.bool)
+    check(lambda x: (*x.topk(5, 0), *x.median(0), *x.kthvalue(70, 0)), (100, 3))
+
+
+def test_long_rows_with_nan():
+    x = torch.randn(2, 100)
+    x[:, ::7], x[:, ::9] = math.nan, math.inf
+    check(lambda x: (*x.sort(stable=True), *x.sort(stable=True, descending=True)), x)
+
+
+def test_rows_of_unknown_length():
+    def sort(x):
+        return (*x.sort(dim=0, stable=True), *x.sort(1, descending=True), *x.topk(2))
+
+    run = torch.compile(
+        sort, backend="buddy", fullgraph=True, dynamic=True, options={"fallback": False}
+    )
+    for shape in [(5, 6), (2, 300), (129, 3)]:
+        x = torch.randn(shape)
+        assert_same(run(x), sort(x))
+    assert buddy.stats()["graphs"] == 1
 
 
 def test_selections():

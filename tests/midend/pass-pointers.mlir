@@ -37,3 +37,24 @@ func.func @forward(%in: memref<4xf32, strided<[2]>>) {
   call @strided(%in) : (memref<4xf32, strided<[2]>>) -> ()
   return
 }
+
+// -----
+
+// The size of a collapsed group is a product: no view is asked for it.
+// CHECK-LABEL: func @collapsed
+// CHECK-SAME:    (%[[WORKSPACE:.*]]: memref<?xi8>, %[[N:.*]]: index, %[[M:.*]]: index,
+// CHECK-NOT:   shape
+// CHECK:       %[[ROWS:.*]] = arith.muli %[[N]], %[[M]]
+// CHECK-NOT:   shape
+// CHECK:       call @rows(%{{.*}}, %[[ROWS]])
+func.func private @rows(%in: memref<?x4xf32>) {
+  return
+}
+func.func @collapsed(%workspace: memref<?xi8>, %n: index, %m: index, %offset: index) {
+  %view = memref.view %workspace[%offset][%n, %m] : memref<?xi8> to memref<?x?xf32>
+  %split = memref.expand_shape %view [[0], [1, 2]] output_shape [%n, %m, 4]
+      : memref<?x?xf32> into memref<?x?x4xf32>
+  %rows = memref.collapse_shape %split [[0, 1], [2]] : memref<?x?x4xf32> into memref<?x4xf32>
+  call @rows(%rows) : (memref<?x4xf32>) -> ()
+  return
+}

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 
 import buddy
 import torch
+from functorch.compile import make_boxed_func
 from registry import Architecture, Inputs
 from torch import nn
+from torch._dynamo.backends.common import aot_autograd
 from torch.utils import _pytree as pytree
 
 TOLERANCE = 1e-4
@@ -103,7 +105,10 @@ def training(architecture: Architecture) -> float:
     model, inputs = architecture.model(), architecture.example()
     expected = gradients(model, inputs, compiled=False)
     actual = gradients(model, inputs, compiled=True)
-    assert actual.keys() == expected.keys()
+    # What feeds only an output that nobody uses has no gradient in eager, and zeros in a compiled
+    # graph, whatever the backend.
+    assert expected.keys() <= actual.keys()
+    assert not any(actual[name].any() for name in actual.keys() - expected.keys())
     largest = max(float(g.abs().amax()) for g in expected.values())
     assert largest > 0
 
@@ -134,3 +139,21 @@ def dynamic(architecture: Architecture) -> tuple[int, int, float]:
             if number == 0:
                 first = buddy.stats()["graphs"]
     return first, buddy.stats()["graphs"] - first, worst
+
+
+def graphs_of_dynamo(architecture: Architecture) -> tuple[int, int]:
+    """The same counts for a backend that compiles nothing: what Dynamo itself asks for."""
+    torch._dynamo.reset()
+    model, count, first = architecture.model(), 0, 0
+
+    def compiler(graph_module, example_inputs):
+        nonlocal count
+        count += 1
+        return make_boxed_func(graph_module.forward)
+
+    run = torch.compile(model, backend=aot_autograd(fw_compiler=compiler), dynamic=True)
+    with torch.no_grad():
+        for number, (batch, size) in enumerate(shapes(architecture)):
+            outputs(run, architecture.example(batch, size))
+            first = first if number else count
+    return first, count - first

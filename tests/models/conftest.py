@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import buddy
 import pytest
@@ -26,7 +28,7 @@ def fresh_compiler(own_cache):
 
 
 @pytest.fixture
-def report(request) -> Callable[[str], None]:
+def report(request) -> Iterator[Callable[[str], None]]:
     """Sets the architecture's entry in the column named like the test; until then it failed."""
     architecture = request.getfixturevalue("architecture")
     row = RESULTS.setdefault(architecture.name, {})
@@ -37,7 +39,18 @@ def report(request) -> Callable[[str], None]:
         row[column] = text
         row["fallbacks"] = str(max(int(row.get("fallbacks", 0)), buddy.stats()["nodes_fallback"]))
 
-    return note
+    yield note
+    keep(request.config.rootpath / "build" / "architectures.json", architecture.name, column)
+
+
+def keep(path: Path, name: str, column: str) -> None:
+    """Put a test's entry among those of earlier runs, for tools/architectures.py."""
+    if not path.parent.is_dir():
+        return
+    known = json.loads(path.read_text()) if path.exists() else {}
+    fallbacks = buddy.stats()["nodes_fallback"]
+    known.setdefault(name, {})[column] = {"result": RESULTS[name][column], "fallbacks": fallbacks}
+    path.write_text(json.dumps(known, indent=1))
 
 
 def pytest_terminal_summary(terminalreporter):

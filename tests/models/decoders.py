@@ -7,14 +7,7 @@ import functools
 from registry import VOCABULARY, hugging_face, text
 
 row = functools.partial(hugging_face, "decoder", inputs=text, generates=True)
-experts = functools.partial(
-    hugging_face,
-    "mixture of experts",
-    inputs=text,
-    generates=True,
-    # Sorts of unknown length, and the sizes that they leave in parts.
-    eager_when_dynamic=("aten.sort.default", "aten.arange.start_step"),
-)
+experts = functools.partial(hugging_face, "mixture of experts", inputs=text, generates=True)
 recurrent = functools.partial(hugging_face, "state space", inputs=text, generates=True)
 
 TOKENS = dict(pad_token_id=0, bos_token_id=1, eos_token_id=2)

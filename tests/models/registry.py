@@ -37,7 +37,6 @@ class Architecture:
     fixed_size: str = ""  # why the size cannot be dynamic
     fixed_batch: str = ""
     eager: tuple[str, ...] = ()  # overloads known to have no lowering: they are counted
-    eager_when_dynamic: tuple[str, ...] = ()
     no_gradients: str = ""
 
     def model(self) -> nn.Module:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from .registry import decomposes
@@ -46,3 +48,13 @@ def histc(x, bins=100, min=0, max=0):  # noqa: A002 - the schema's names
     place = torch.where(inside, place, bins)
     counts = torch.zeros(bins + 1, dtype=x.dtype, device=x.device)
     return counts.scatter_add(0, place, torch.ones_like(x))[:bins]
+
+
+@decomposes(aten.masked_scatter_backward.default)
+def masked_scatter_backward(grad_output, mask, sizes):
+    """The gradient of a source [sizes] of `masked_scatter`: the n-th true element's is its n-th."""
+    count = math.prod(sizes)
+    chosen = mask.expand_as(grad_output).flatten()
+    place = torch.where(chosen, chosen.cumsum(0) - 1, count).clamp(max=count)
+    gradient = grad_output.new_zeros(count + 1)
+    return gradient.scatter(0, place, grad_output.flatten())[:count].reshape(sizes)

@@ -19,7 +19,6 @@ from mlir.dialects import arith, linalg, tensor
 
 from ..types import Dim, TensorSpec, compute_dtype, element_type, static_shape
 from . import reshape, scalar
-from .registry import Unsupported
 from .symbols import Symbols
 
 Number = float | int | bool
@@ -96,11 +95,11 @@ class Emitter:
         return self.track(linalg.fill(value, outs=[out]), spec)
 
     def number(self, value: Number | sympy.Expr, dtype: torch.dtype) -> ir.Value:
-        """A Python number or a symbolic size as an MLIR scalar of `dtype`."""
+        """A Python number, or a symbolic size or real number, as an MLIR scalar of `dtype`."""
         if not isinstance(value, sympy.Expr):
             return scalar.constant(value, element_type(dtype))
         if not value.is_integer:
-            raise Unsupported(f"the symbolic number {value} is not an integer")
+            return scalar.cast(self.symbols.real(value), torch.float64, dtype)
         wide = arith.index_cast(ir.IntegerType.get_signless(64), self.index(value))
         return scalar.cast(wide, torch.int64, dtype)
 
@@ -207,7 +206,9 @@ class Emitter:
     def _category(self, x: Operand) -> tuple[Any, bool]:
         if isinstance(x, ir.Value):
             return self.dtype(x), self.rank(x) > 0
-        return (int if isinstance(x, sympy.Expr) else type(x)), False
+        if isinstance(x, sympy.Expr):
+            return (int if x.is_integer else float), False
+        return type(x), False
 
     def cast(self, x: ir.Value, dtype: torch.dtype) -> ir.Value:
         """x with elements of another dtype."""

@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import torch
+from mlir import ir
+from mlir.dialects import arith, tensor
 
 from ..types import Dim, TensorSpec, simplify
+from . import scalar as s
+from .bounds import clamped, last_of
 from .emitter import Emitter
-from .registry import Unsupported, lowers
+from .registry import lowers
 
 aten = torch.ops.aten
 prims = torch.ops.prims
@@ -84,7 +88,7 @@ def slice_(e: Emitter, x, dim=0, start=None, end=None, step=1):
 
 
 def _slice(e: Emitter, x, offsets, strides):
-    if e.shape(x) == e.out.shape and all(s == 1 for s in strides):
+    if e.shape(x) == e.out.shape and all(step == 1 for step in strides):
         return x
     if e.is_empty(e.out):
         return e.empty(e.out)
@@ -171,17 +175,36 @@ def stack(e: Emitter, tensors, dim=0):
 def constant_pad_nd(e: Emitter, x, pad, value=0):
     """`pad` lists (low, high) from the last dimension to the first; negative ones crop."""
     rank = e.rank(x)
-    if not all(isinstance(p, int) for p in pad):
-        raise Unsupported("padding by a symbolic amount")
     low, high = [0] * rank, [0] * rank
     for i in range(len(pad) // 2):
         low[rank - 1 - i], high[rank - 1 - i] = pad[2 * i], pad[2 * i + 1]
     if e.is_empty(e.spec(x)) or e.is_empty(e.out):
         return e.full(e.out, value)
+    if not all(isinstance(p, int) for p in pad):
+        return _shifted(e, x, low, value)
     out = e.out
     x = _crop(e, x, low, high)
     x = e.pad(x, [max(p, 0) for p in low], [max(p, 0) for p in high], value)
     return e.track(x, out)
+
+
+def _shifted(e: Emitter, x, low, value):
+    """x[i − low] at i, `value` where there is none: padding by amounts whose sign is not known."""
+    starts, sizes = [e.index(p) for p in low], [e.index(d) for d in e.shape(x)]
+    last = [last_of(e, d) for d in e.shape(x)]
+    value = e.number(value, e.out.dtype)
+
+    def body():
+        inside, at = s.constant(True, ir.IntegerType.get_signless(1)), []
+        for d, start in enumerate(starts):
+            place = arith.subi(s.loop_index(d), start)
+            # Unsigned: what is below 0 is beyond the end as well.
+            here = arith.cmpi(arith.CmpIPredicate.ult, place, sizes[d])
+            inside = arith.andi(inside, here)
+            at.append(clamped(place, last[d]))
+        return s.select(inside, tensor.extract(x, at), value)
+
+    return e.map(body, [], e.out)
 
 
 def _crop(e: Emitter, x, low, high):
@@ -197,8 +220,6 @@ def _crop(e: Emitter, x, low, high):
 @lowers(aten.flip.default)
 def flip(e: Emitter, x, dims):
     """Read backwards along `dims`."""
-    from mlir.dialects import arith
-
     from .indexing import gather_elements
 
     flipped = {d % max(e.rank(x), 1) for d in dims}

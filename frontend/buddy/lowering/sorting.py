@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Sorts and searches.
 
-A sort counts, for each element, those that come before it: that is its place. Quadratic, but
-parallel and without branches; longer rows than MOST_SORTED are left to eager.
+A short row is sorted by counting, for each element, those that come before it: that is its place.
+Quadratic, but parallel and without branches. A longer one is `buddy.sort`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from mlir.dialects import arith, tensor
 from ..types import TensorSpec, compute_dtype, product
 from . import scalar as s
 from .emitter import Emitter
+from .indexing import gather_elements
 from .registry import Unsupported, lowers
 from .scatter import scatter_rows
 
 aten = torch.ops.aten
-MOST_SORTED = 8192
+MOST_COUNTED = 64
 
 
 def _comes_before(a, b, descending: bool):
@@ -35,9 +36,6 @@ def _comes_before(a, b, descending: bool):
 def places(e: Emitter, x, dim: int, descending: bool):
     """For each element of x its place among those along dim, as i64; equal ones keep order."""
     source = e.spec(x)
-    length = source.shape[dim]
-    if not isinstance(length, int) or length > MOST_SORTED:
-        raise Unsupported(f"sorting {length} elements: at most {MOST_SORTED}, known in advance")
     wide, rank = compute_dtype(source.dtype), source.rank
     loops = [ir.AffineDimExpr.get(i) for i in range(rank + 1)]
     own = ir.AffineMap.get(rank + 1, 0, loops[:rank])
@@ -66,7 +64,14 @@ def sorted_along(e: Emitter, x, dim: int, descending: bool):
     if e.is_empty(spec):
         return x, e.empty(spec.with_dtype(torch.int64))
     dim %= spec.rank
-    place = places(e, x, dim, descending)
+    length = spec.shape[dim]
+    if isinstance(length, int) and length <= MOST_COUNTED:
+        return _sorted_by_counting(e, x, dim, descending)
+    return _sorted_by_merging(e, x, dim, descending)
+
+
+def _sorted_by_counting(e: Emitter, x, dim: int, descending: bool):
+    spec, place = e.spec(x), places(e, x, dim, descending)
     extents = [e.index(d) for d in spec.shape]
 
     def flat(element):
@@ -89,6 +94,36 @@ def sorted_along(e: Emitter, x, dim: int, descending: bool):
         return e.reshape(made, spec.shape)
 
     return moved(x), moved(where)
+
+
+def _sorted_by_merging(e: Emitter, x, dim: int, descending: bool):
+    spec = e.spec(x)
+    order = [*(d for d in range(spec.rank) if d != dim), dim]
+    moved = e.transpose(x, order)
+    shape = e.shape(moved)
+    rows, length = product(shape[:-1]), shape[-1]
+    keys = e.cast(e.reshape(moved, (rows, length)), _comparable(spec.dtype))
+    planes = e.empty(TensorSpec((2, rows, length), torch.int64))
+    op = ir.Operation.create(
+        "buddy.sort",
+        results=[planes.type],
+        operands=[keys, planes],
+        attributes={"descending": ir.BoolAttr.get(descending)},
+    )
+    planes = e.track(op.results[0], e.spec(planes))
+    found = e.reshape(e.slice(planes, [0, 0, 0], [1, rows, length]), shape)
+    where = e.transpose(found, sorted(range(spec.rank), key=order.__getitem__))
+
+    def at(loops, place):
+        place = arith.index_cast(ir.IndexType.get(), place)
+        return [place if d == dim else v for d, v in enumerate(loops)]
+
+    return gather_elements(e, x, at, [where], spec), where
+
+
+def _comparable(dtype: torch.dtype) -> torch.dtype:
+    """A dtype with the same order whose numbers are signed."""
+    return torch.int32 if dtype == torch.bool else compute_dtype(dtype)
 
 
 @lowers(aten.sort.default)

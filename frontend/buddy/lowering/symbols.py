@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import sympy
 import torch
 from mlir import ir
-from mlir.dialects import arith
+from mlir.dialects import arith, math
 from torch.utils._sympy import functions
 
 from ..types import Dim, TensorSpec, simplify
@@ -26,8 +27,14 @@ class Symbols:
         self._bind = dict(bind or {})
         self._values: dict[sympy.Expr, ir.Value] = {}
 
-    def resolve(self, size: int | torch.SymInt | sympy.Expr) -> Dim:
-        """A size as an int, or as an expression over unbound symbols. Adds no guard."""
+    def resolve(self, size: int | torch.SymInt | torch.SymFloat | sympy.Expr) -> Dim | float:
+        """A size as an int, or as an expression over unbound symbols. Adds no guard.
+
+        A real number that sizes give is a float, or such an expression.
+        """
+        if isinstance(size, torch.SymFloat):
+            expr = size.node.expr.xreplace(self._bind)
+            return float(expr) if expr.is_number else expr
         if isinstance(size, torch.SymInt):
             size = size.node.expr
         if isinstance(size, sympy.Expr):
@@ -53,9 +60,27 @@ class Symbols:
             self._values[dim] = self._emit(dim)
         return self._values[dim]
 
+    def real(self, expr: sympy.Expr) -> ir.Value:
+        """An expression as an f64: what Python computes with."""
+        wide = ir.F64Type.get()
+        if expr.is_number:
+            return arith.constant(wide, float(expr))
+        if expr.func is functions.ToFloat or expr.is_integer:
+            size = self.value(expr.args[0] if expr.func is functions.ToFloat else expr)
+            signed = arith.index_cast(ir.IntegerType.get_signless(64), size)
+            return arith.sitofp(wide, signed)
+        function = _REAL.get(expr.func)
+        if function is None:
+            raise Unsupported(f"the number {expr} cannot be computed")
+        return function(*map(self.real, expr.args))
+
     def _emit(self, expr: sympy.Expr) -> ir.Value:
         if expr.is_Integer:
             return arith.constant(ir.IndexType.get(), int(expr))
+        if expr.func in _ROUNDINGS:
+            whole = _ROUNDINGS[expr.func](self.real(expr.args[0]))
+            signed = arith.fptosi(ir.IntegerType.get_signless(64), whole)
+            return arith.index_cast(ir.IndexType.get(), signed)
         fold = _FOLDS.get(expr.func)
         if fold is None:
             raise Unsupported(f"the size {expr} cannot be computed")
@@ -75,6 +100,22 @@ def _operands(expr: sympy.Expr) -> tuple[sympy.Expr, ...]:
         return (base,) * int(exponent)
     return expr.args
 
+
+_REAL = {
+    sympy.Add: lambda *terms: functools.reduce(arith.addf, terms),
+    sympy.Mul: lambda *factors: functools.reduce(arith.mulf, factors),
+    functions.IntTrueDiv: arith.divf,
+    functions.FloatTrueDiv: arith.divf,
+    functions.FloatPow: math.powf,
+    functions.OpaqueUnaryFn_sqrt: math.sqrt,
+}
+
+_ROUNDINGS = {
+    functions.TruncToInt: lambda x: x,
+    functions.FloorToInt: lambda x: math.floor(x),
+    functions.CeilToInt: lambda x: math.ceil(x),
+    functions.RoundToInt: lambda x: math.roundeven(x),
+}
 
 _FOLDS = {
     sympy.Add: arith.addi,

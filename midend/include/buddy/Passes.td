@@ -179,6 +179,17 @@ def LowerScatterPass : InterfacePass<"buddy-lower-scatter", "::mlir::FunctionOpI
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
 }
 
+def LowerSortPass : InterfacePass<"buddy-lower-sort", "::mlir::FunctionOpInterface"> {
+  let summary = "Rewrite buddy.sort as merges of ever longer runs.";
+  let description = [{
+    Needs: memrefs.
+    Leaves: loops over runs of 1, 2, 4, ... elements, two of which are merged from one plane of the
+    result into the other; n log n steps without a branch. Threads share the rows.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
 def LowerStructuralOpsPass : Pass<"buddy-lower-structural-ops"> {
   let summary = "Rewrite concat, pad and pack as elementwise ops and copies into slices.";
   let description = [{

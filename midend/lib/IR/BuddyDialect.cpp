@@ -60,6 +60,11 @@ void ScatterOp::getEffects(
   destinationEffects(*this, effects);
 }
 
+void SortOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  destinationEffects(*this, effects);
+}
+
 LogicalResult AttentionOp::verify() {
   ShapedType q = shaped(getQuery()), k = shaped(getKey()), v = shaped(getValue()),
              o = shaped(getInit());
@@ -137,6 +142,18 @@ LogicalResult ScatterOp::verify() {
     return emitOpError("source and init differ in R");
   if (source.getElementType() != out.getElementType())
     return emitOpError("source and init differ in their element type");
+  return success();
+}
+
+LogicalResult SortOp::verify() {
+  ShapedType keys = shaped(getKeys()), out = shaped(getInit());
+  if (keys.getRank() != 2 || out.getRank() != 3 || out.getDimSize(0) != 2)
+    return emitOpError("takes keys [R,N] and init [2,R,N]");
+  if (!out.getElementType().isInteger(64))
+    return emitOpError("gives positions of i64, not ") << out.getElementType();
+  for (int64_t d : {0, 1})
+    if (disagree(keys.getDimSize(d), out.getDimSize(d + 1)))
+      return emitOpError("keys and init differ in ") << (d ? "N" : "R");
   return success();
 }
 

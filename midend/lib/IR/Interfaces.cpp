@@ -166,6 +166,7 @@ void buddy::registerDialect(DialectRegistry &registry) {
     Conv2DOp::attachInterface<DestinationModel<Conv2DOp>>(*context);
     Conv2DOp::attachInterface<ProductTiling<Conv2DOp>>(*context);
     ScatterOp::attachInterface<DestinationModel<ScatterOp>>(*context);
+    SortOp::attachInterface<DestinationModel<SortOp>>(*context);
     context->loadDialect<affine::AffineDialect, arith::ArithDialect, tensor::TensorDialect>();
   });
 }

@@ -11,8 +11,8 @@ using namespace mlir;
 using namespace buddy;
 
 bool buddy::isCompute(Operation *op) {
-  return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp, ScatterOp, tensor::InsertSliceOp,
-             tensor::ExtractSliceOp>(op);
+  return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp, ScatterOp, SortOp,
+             tensor::InsertSliceOp, tensor::ExtractSliceOp>(op);
 }
 
 bool buddy::isClonedIntoKernels(Operation *op) {

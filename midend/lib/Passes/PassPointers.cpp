@@ -49,11 +49,22 @@ void takePointers(func::FuncOp function) {
   function.removeArgAttrsAttr();
 }
 
-/// A dynamic size, from what the memref was made with where that is at hand.
+/// A size, from what the memref was made with where that is at hand: views of several dynamic
+/// extents lose theirs on the way to LLVM.
 Value sizeOf(ImplicitLocOpBuilder &b, Value memref, int64_t dim) {
+  int64_t extent = cast<MemRefType>(memref.getType()).getDimSize(dim);
+  if (!ShapedType::isDynamic(extent))
+    return arith::ConstantIndexOp::create(b, extent);
   if (auto expand = memref.getDefiningOp<memref::ExpandShapeOp>())
     return cast<Value>(expand.getMixedOutputShape()[dim]);
-  return b.createOrFold<memref::DimOp>(memref, dim);
+  auto collapse = memref.getDefiningOp<memref::CollapseShapeOp>();
+  if (!collapse)
+    return b.createOrFold<memref::DimOp>(memref, dim);
+  Value size = arith::ConstantIndexOp::create(b, 1);
+  ReassociationIndices parts = collapse.getReassociationIndices()[dim];
+  for (int64_t part : parts)
+    size = b.createOrFold<arith::MulIOp>(size, sizeOf(b, collapse.getSrc(), part));
+  return size;
 }
 
 void givePointers(func::CallOp call) {

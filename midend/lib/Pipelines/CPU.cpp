@@ -62,6 +62,9 @@ static void reachKernels(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createFormKernelsPass());
   // A repeated layer was one function until here: all of the above has seen it once.
   pm.addPass(createInlinerPass({}, [](OpPassManager &) {}));
+  // Sizes of reshapes in terms of the arguments, while reshapes of tensors can tell them: the
+  // workspace is planned for sizes that are known on entry.
+  pm.addPass(memref::createResolveShapedTypeResultDimsPass());
   cleanUp(pm);
   pm.addPass(createDeduplicateKernelsPass());
   // While the operations that make up the work are still whole.
@@ -113,6 +116,7 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
       VectorizeAttentionPassOptions{options.vectorBits, options.hasBf16Dot}));
   // Rows of a scatter become generic ops.
   pm.addNestedPass<func::FuncOp>(createLowerScatterPass());
+  pm.addNestedPass<func::FuncOp>(createLowerSortPass());
   pm.addNestedPass<func::FuncOp>(
       createVectorizeGenericPass(VectorizeGenericPassOptions{options.vectorBits}));
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());

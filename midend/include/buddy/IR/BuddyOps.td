@@ -117,4 +117,16 @@ def Buddy_ScatterOp : Buddy_DestinationOp<"scatter"> {
   let hasVerifier = 1;
 }
 
+def Buddy_SortOp : Buddy_DestinationOp<"sort"> {
+  let summary = "The positions of each row's elements in sorted order.";
+  let description = [{
+    keys `[R,N]`, init and result `[2,R,N]` of i64: `out[0, r, i]` is where in row r the element is
+    that comes i-th; `out[1]` is left in any state. Equal elements keep their order, integers are
+    signed, and NaN is the largest number of all: last, or first where `descending`.
+  }];
+  let arguments = (ins Buddy_Shaped:$keys, Buddy_Shaped:$init, BoolAttr:$descending);
+  let results = (outs Variadic<AnyRankedTensor>:$result);
+  let hasVerifier = 1;
+}
+
 #endif
