@@ -17,6 +17,12 @@ using Values = LoopBuilder::Values;
 /// Vectors that a reduction keeps in flight: the latency of an addition in vectors.
 constexpr int64_t reductionUnroll = 4;
 
+/// Summands of a partial sum, and partial sums of a larger one. What rounding loses of a sum grows
+/// with those that follow each other.
+constexpr int64_t kSummands = 32;
+/// Loops that a sum is at most cut into, where its extent is not known.
+constexpr int kSumLevels = 3;
+
 static bool isMemRef(Value value) { return isa<MemRefType>(value.getType()); }
 
 /// LLVM cannot move vectors of 16-bit floats whose length is not a power of two.
@@ -53,6 +59,9 @@ GenericEmitter::GenericEmitter(LoopBuilder &b, linalg::LinalgOp op, const Vector
                                GenericSchedule schedule, int64_t bits)
     : b(b), op(op), body(body), schedule(schedule), dimension(schedule.dimension),
       combiners(this->schedule.combiners), ivs(op.getNumLoops()) {
+  sums = !combiners.empty() && llvm::all_of(combiners, [](Operation *combiner) {
+    return isa_and_nonnull<arith::AddFOp>(combiner);
+  });
   findExtents();
   lanes = std::max<int64_t>(1, bits / body.widestBits());
   std::optional<int64_t> known = constantOf(extents[dimension]);
@@ -77,14 +86,14 @@ void GenericEmitter::emit() {
   for (auto [d, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
     if ((int64_t)d != dimension && !llvm::is_contained(schedule.across, d))
       (iterator == utils::IteratorType::parallel ? parallel : reductions).push_back(d);
-  if (schedule.across.empty() && combiners.empty() && !reductions.empty()) {
+  if (schedule.across.empty() && !schedule.reduces && !reductions.empty()) {
     emitFolds(parallel, reductions);
     return;
   }
   nest(parallel, {}, [&](ValueRange) {
     if (!schedule.across.empty())
       emitSquares();
-    else if (combiners.empty())
+    else if (!schedule.reduces)
       chunks(1, {}, [&](int64_t count, Value mask, ValueRange) { return fold(count, mask, {}); });
     else
       emitReduction(reductions);
@@ -102,16 +111,55 @@ Values GenericEmitter::nest(ArrayRef<int64_t> dims, ValueRange carried, Body inn
   });
 }
 
+/// A nest of reductions, whose innermost steps fold `summands` elements into each carried value.
+Values GenericEmitter::reductionNest(ArrayRef<int64_t> dims, ValueRange carried, int64_t summands,
+                                     Body inner) {
+  if (dims.empty())
+    return inner(carried);
+  int64_t steps = summands; // of one iteration; an extent that is not known counts as a long one
+  for (int64_t d : dims.drop_front())
+    steps = std::min(kSummands, steps * constantOf(extents[d]).value_or(kSummands));
+  return reductionLoop(
+      b.index(0), extents[dims[0]], 1, carried, steps,
+      [&](Value iv, ValueRange state) {
+        ivs[dims[0]] = iv;
+        return reductionNest(dims.drop_front(), state, summands, inner);
+      },
+      kSumLevels);
+}
+
+/// A loop each of whose iterations folds `summands` elements into each carried value; if that makes
+/// long sums, a loop over parts that start anew, and so on.
+Values GenericEmitter::reductionLoop(Value from, Value to, int64_t step, ValueRange carried,
+                                     int64_t summands, function_ref<Values(Value, ValueRange)> body,
+                                     int levels) {
+  int64_t part = step * std::max<int64_t>(1, kSummands / std::max<int64_t>(1, summands));
+  std::optional<int64_t> first = constantOf(from), last = constantOf(to);
+  bool known = first && last;
+  if (!sums || (known ? *last - *first <= part : levels == 1))
+    return b.loop(from, to, step, carried, body);
+  auto addPart = [&](Value begin, ValueRange totals) {
+    Values zeros = neutrals(carried.size());
+    if (part == step)
+      return combine(totals, body(begin, zeros));
+    return combine(totals, b.loop(begin, b.min(b.add(begin, part), to), step, zeros, body));
+  };
+  return reductionLoop(from, to, part, carried, /*summands=*/1, addPart, levels - 1);
+}
+
 /// The vector dimension: `unroll` vectors at once, then single ones, then a masked one.
 Values GenericEmitter::chunks(int64_t unroll, ValueRange carried,
                               function_ref<Values(int64_t, Value, ValueRange)> inner) {
   Value extent = extents[dimension], from = b.index(0);
   Values state(carried);
   auto loop = [&](Value to, int64_t count, bool masked) {
-    state = b.loop(from, to, count * lanes, state, [&](Value iv, ValueRange values) {
+    auto step = [&](Value iv, ValueRange values) {
       ivs[dimension] = iv;
       return inner(count, masked ? b.firstLanes(b.sub(extent, iv), lanes) : Value(), values);
-    });
+    };
+    state = schedule.reduces && count > 1
+                ? reductionLoop(from, to, count * lanes, state, /*summands=*/1, step, kSumLevels)
+                : b.loop(from, to, count * lanes, state, step);
     from = to;
   };
   if (unroll > 1)
@@ -148,7 +196,7 @@ Values GenericEmitter::fold(int64_t count, Value mask, ArrayRef<int64_t> reducti
       storeOutputs(values.slice(u * op.getNumDpsInits(), op.getNumDpsInits()), mask, scanned);
     }
   };
-  state = nest(reductions, state, [&](ValueRange values) {
+  state = reductionNest(reductions, state, /*summands=*/1, [&](ValueRange values) {
     ivs[dimension] = start;
     Values next = emitChunk(count, mask, values);
     store(next, /*scanned=*/true);
@@ -254,11 +302,12 @@ bool GenericEmitter::isCrossing(OpOperand &operand) {
 
 void GenericEmitter::emitReduction(ArrayRef<int64_t> otherReductions) {
   int64_t outputs = combiners.size();
-  Values state;
-  for (int64_t u = 0; u < reductionUnroll; ++u)
-    for (int64_t output = 0; output < outputs; ++output)
-      state.push_back(neutral(output));
-  state = nest(otherReductions, state, [&](ValueRange carried) {
+  std::optional<int64_t> row = constantOf(extents[dimension]);
+  int64_t summands =
+      row ? std::min<int64_t>(kSummands, llvm::divideCeil(*row, reductionUnroll * lanes))
+          : kSummands;
+  Values state = neutrals(reductionUnroll * outputs);
+  state = reductionNest(otherReductions, state, summands, [&](ValueRange carried) {
     return chunks(reductionUnroll, carried, [&](int64_t count, Value mask, ValueRange values) {
       return foldChunk(count, mask, values);
     });
@@ -337,6 +386,23 @@ Value GenericEmitter::combine(Operation *combiner, Value a, Value c) {
   OperationState state(b.getLoc(), combiner->getName(), ValueRange{a, c}, a.getType(),
                        combiner->getAttrs());
   return b.create(state)->getResult(0);
+}
+
+/// The carried values of some steps and those of others, as one.
+Values GenericEmitter::combine(ValueRange a, ValueRange c) {
+  Values result;
+  for (auto [i, pair] : llvm::enumerate(llvm::zip(a, c)))
+    result.push_back(
+        combine(combiners[i % combiners.size()], std::get<0>(pair), std::get<1>(pair)));
+  return result;
+}
+
+/// What carried values start from.
+Values GenericEmitter::neutrals(int64_t count) {
+  Values result;
+  for (int64_t i = 0; i < count; ++i)
+    result.push_back(neutral(i % combiners.size()));
+  return result;
 }
 
 /// What an output's partial results start from.

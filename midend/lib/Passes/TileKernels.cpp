@@ -177,6 +177,19 @@ std::optional<int64_t> loopAcross(Operation *root) {
   return std::nullopt;
 }
 
+/// Columns of a tile: some vectors, whole lines of the cache. However long the reductions are, less
+/// would read single elements; more than half of all would leave a second thread nothing.
+constexpr int64_t kFewestColumns = 16, kGoodColumns = 64;
+
+/// Whether neighbours along a loop are neighbours in what is read.
+bool readsAlong(Operation *root, int64_t loop) {
+  auto op = dyn_cast<linalg::LinalgOp>(root);
+  return op && llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
+           AffineMap map = op.getMatchingIndexingMap(input);
+           return map.getNumResults() != 0 && map.getResults().back().isFunctionOfDim(loop);
+         });
+}
+
 /// Cuts `dims`, outermost first, so that a tile has about `budget` elements.
 SmallVector<int64_t> rowTiles(Operation *root, ArrayRef<int64_t> dims, int64_t budget) {
   SmallVector<int64_t> extents = loopExtents(root);
@@ -193,6 +206,8 @@ SmallVector<int64_t> rowTiles(Operation *root, ArrayRef<int64_t> dims, int64_t b
       continue;
     }
     int64_t rest = std::max<int64_t>(1, budget / std::max<int64_t>(1, elements));
+    if (readsAlong(root, loop))
+      rest = std::max(rest, std::clamp(extents[loop] / 2, kFewestColumns, kGoodColumns));
     tiles[loop] = evenTile(extents[loop], rest);
     elements *= tiles[loop];
   }
