@@ -17,12 +17,6 @@ using Values = LoopBuilder::Values;
 /// Vectors that a reduction keeps in flight: the latency of an addition in vectors.
 constexpr int64_t reductionUnroll = 4;
 
-/// Summands of a partial sum, and partial sums of a larger one. What rounding loses of a sum grows
-/// with those that follow each other.
-constexpr int64_t kSummands = 32;
-/// Loops that a sum is at most cut into, where its extent is not known.
-constexpr int kSumLevels = 3;
-
 static bool isMemRef(Value value) { return isa<MemRefType>(value.getType()); }
 
 /// LLVM cannot move vectors of 16-bit floats whose length is not a power of two.
@@ -111,42 +105,6 @@ Values GenericEmitter::nest(ArrayRef<int64_t> dims, ValueRange carried, Body inn
   });
 }
 
-/// A nest of reductions, whose innermost steps fold `summands` elements into each carried value.
-Values GenericEmitter::reductionNest(ArrayRef<int64_t> dims, ValueRange carried, int64_t summands,
-                                     Body inner) {
-  if (dims.empty())
-    return inner(carried);
-  int64_t steps = summands; // of one iteration; an extent that is not known counts as a long one
-  for (int64_t d : dims.drop_front())
-    steps = std::min(kSummands, steps * constantOf(extents[d]).value_or(kSummands));
-  return reductionLoop(
-      b.index(0), extents[dims[0]], 1, carried, steps,
-      [&](Value iv, ValueRange state) {
-        ivs[dims[0]] = iv;
-        return reductionNest(dims.drop_front(), state, summands, inner);
-      },
-      kSumLevels);
-}
-
-/// A loop each of whose iterations folds `summands` elements into each carried value; if that makes
-/// long sums, a loop over parts that start anew, and so on.
-Values GenericEmitter::reductionLoop(Value from, Value to, int64_t step, ValueRange carried,
-                                     int64_t summands, function_ref<Values(Value, ValueRange)> body,
-                                     int levels) {
-  int64_t part = step * std::max<int64_t>(1, kSummands / std::max<int64_t>(1, summands));
-  std::optional<int64_t> first = constantOf(from), last = constantOf(to);
-  bool known = first && last;
-  if (!sums || (known ? *last - *first <= part : levels == 1))
-    return b.loop(from, to, step, carried, body);
-  auto addPart = [&](Value begin, ValueRange totals) {
-    Values zeros = neutrals(carried.size());
-    if (part == step)
-      return combine(totals, body(begin, zeros));
-    return combine(totals, b.loop(begin, b.min(b.add(begin, part), to), step, zeros, body));
-  };
-  return reductionLoop(from, to, part, carried, /*summands=*/1, addPart, levels - 1);
-}
-
 /// The vector dimension: `unroll` vectors at once, then single ones, then a masked one.
 Values GenericEmitter::chunks(int64_t unroll, ValueRange carried,
                               function_ref<Values(int64_t, Value, ValueRange)> inner) {
@@ -158,7 +116,7 @@ Values GenericEmitter::chunks(int64_t unroll, ValueRange carried,
       return inner(count, masked ? b.firstLanes(b.sub(extent, iv), lanes) : Value(), values);
     };
     state = schedule.reduces && count > 1
-                ? reductionLoop(from, to, count * lanes, state, /*summands=*/1, step, kSumLevels)
+                ? reductionLoop(from, to, count * lanes, state, /*summands=*/1, step)
                 : b.loop(from, to, count * lanes, state, step);
     from = to;
   };
@@ -302,10 +260,9 @@ bool GenericEmitter::isCrossing(OpOperand &operand) {
 
 void GenericEmitter::emitReduction(ArrayRef<int64_t> otherReductions) {
   int64_t outputs = combiners.size();
-  std::optional<int64_t> row = constantOf(extents[dimension]);
-  int64_t summands =
-      row ? std::min<int64_t>(kSummands, llvm::divideCeil(*row, reductionUnroll * lanes))
-          : kSummands;
+  // A row whose length is not known counts as a long one.
+  int64_t row = constantOf(extents[dimension]).value_or(int64_t(1) << 20);
+  int64_t summands = llvm::divideCeil(row, reductionUnroll * lanes);
   Values state = neutrals(reductionUnroll * outputs);
   state = reductionNest(otherReductions, state, summands, [&](ValueRange carried) {
     return chunks(reductionUnroll, carried, [&](int64_t count, Value mask, ValueRange values) {
@@ -386,23 +343,6 @@ Value GenericEmitter::combine(Operation *combiner, Value a, Value c) {
   OperationState state(b.getLoc(), combiner->getName(), ValueRange{a, c}, a.getType(),
                        combiner->getAttrs());
   return b.create(state)->getResult(0);
-}
-
-/// The carried values of some steps and those of others, as one.
-Values GenericEmitter::combine(ValueRange a, ValueRange c) {
-  Values result;
-  for (auto [i, pair] : llvm::enumerate(llvm::zip(a, c)))
-    result.push_back(
-        combine(combiners[i % combiners.size()], std::get<0>(pair), std::get<1>(pair)));
-  return result;
-}
-
-/// What carried values start from.
-Values GenericEmitter::neutrals(int64_t count) {
-  Values result;
-  for (int64_t i = 0; i < count; ++i)
-    result.push_back(neutral(i % combiners.size()));
-  return result;
 }
 
 /// What an output's partial results start from.

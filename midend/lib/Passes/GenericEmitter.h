@@ -61,7 +61,7 @@ private:
                        Body body);
   Values reductionLoop(Value from, Value to, int64_t step, mlir::ValueRange carried,
                        int64_t summands, llvm::function_ref<Values(Value, mlir::ValueRange)> body,
-                       int levels);
+                       int levels = 3);
   Values chunks(int64_t unroll, mlir::ValueRange carried,
                 llvm::function_ref<Values(int64_t, Value, mlir::ValueRange)> body);
   void emitFolds(llvm::ArrayRef<int64_t> parallel, llvm::ArrayRef<int64_t> reductions);
