@@ -17,8 +17,11 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.fx.experimental.symbolic_shapes import optimization_hint
 
 from .types import Dim
+
+UNKNOWN_SIZE = 8192
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,11 @@ def _fills_its_memory(x: torch.Tensor) -> bool:
 
 
 def concrete(sizes: Sequence[Any]) -> list[int]:
-    """Symbolic sizes through their hints: good enough to be ordered, not to be computed with."""
-    return [s if isinstance(s, int) else s.node.hint for s in sizes]
+    """Symbolic sizes through their hints: good enough to be ordered, not to be computed with.
+
+    A size that depends on data has none: any number is as good for it.
+    """
+    return [optimization_hint(size, fallback=UNKNOWN_SIZE) for size in sizes]
 
 
 def _view(node: Any, owner: Any, index: int) -> View:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import buddy
+import pytest
 import torch
 import torch.nn.functional as F
 from checking import assert_same, make
@@ -98,3 +99,18 @@ def test_numbers_that_sizes_give():
         )
 
     check_dynamic(resize, [(2, 3, 4, 5), (2, 3, 9, 8)], [(3, 2, 6, 7), (3, 2, 4, 11)])
+
+
+@torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True)
+def test_sizes_that_depend_on_data():
+    """What makes them runs eagerly; what follows is compiled, and its views keep their strides."""
+
+    def select(x):
+        chosen = x.masked_select(x > 0)
+        return chosen * 2, chosen.sum(), x.nonzero().t(), torch.unique(x.round()).view(-1, 1) + 1
+
+    x = torch.randn(7, 5)
+    with torch.no_grad(), pytest.warns(RuntimeWarning, match="no lowering"):
+        run = torch.compile(select, backend="buddy", fullgraph=True)
+        assert_same(run(x), select(x), (2e-5, 1e-4))
+        assert_same(run(-x), select(-x), (2e-5, 1e-4))

@@ -52,6 +52,20 @@ def test_other_float_types(dtype):
     check(lambda x: (x.sum(1), x.mean(0), x.amax(1), x.var(1), x.sum()), (6, 65), dtype=dtype)
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_long_sums_keep_their_digits(dynamic):
+    """As near to the sum in f64 as eager, but for the rounding of the result."""
+
+    def sums(x):
+        return x.sum(0), x.sum(1), x.sum((1, 2)), x.sum((0, 2)), x.sum(), (x * x).mean((0, 1))
+
+    x = torch.rand(2, 20_000, 33)
+    compiled = torch.compile(sums, backend="buddy", dynamic=dynamic, options={"fallback": False})
+    for actual, eager, exact in zip(compiled(x), sums(x), sums(x.double())):
+        error, allowed = (actual - exact).abs().max(), (eager - exact).abs().max()
+        assert error <= 2 * allowed + torch.finfo(x.dtype).eps * exact.abs().max()
+
+
 def test_nan_and_infinity():
     x = torch.tensor([[1.0, float("nan"), 3.0], [float("inf"), 2.0, 1.0], [float("-inf")] * 3])
     check(lambda x: (x.amax(1), x.amin(1), x.argmax(1), x.argmin(1), x.max(1), x.logsumexp(1))[:4]

@@ -4,7 +4,8 @@
 
     python tests/fuzz/campaign.py --graphs 20000 --seed 1 --jobs 2
 
-Findings are shrunk, printed, and written to the output folder as tests ready to be pasted into
+A campaign that was stopped goes on where it was: rounds done are in tally.json in the output
+folder, whose sums `--tally` prints. Findings are shrunk, printed, and written to the output folder as tests ready to be pasted into
 tests/fuzz/test_findings.py. Exit status 1 if there are any.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import multiprocessing
 import sys
 import textwrap
@@ -26,6 +28,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import FlakyFailure
 from programs import Program
 from reduction import reduced
+from tally import Tally, current_commit
 from worker import Usage, Verdict, Worker
 
 ROUND = 64  # programs between two reports
@@ -153,8 +156,8 @@ def run_round(first: int, worker: Worker, shrinking: bool) -> Report:
             report.findings.append(shrink(number, verdict, worker))
         elif verdict.is_finding:
             report.findings.append(Finding(drawn[number], verdict, number))
-    report.usage = worker.usage
-    report.fallbacks = Counter(worker.usage.fallbacks)
+    report.usage = worker.usage()
+    report.fallbacks = Counter(report.usage.fallbacks)
     return report
 
 
@@ -166,12 +169,11 @@ class LeakWatch:
         self.graphs = 0
         self.start = -1
 
-    def see(self, worker: Worker, graphs: int) -> Verdict | None:
+    def see(self, worker: Worker, graphs: int, now: Usage) -> Verdict | None:
         """A verdict where handles or mapped modules stay, or memory grows steadily."""
         if worker.starts != self.start:
             self.warm, self.graphs, self.start = None, 0, worker.starts
         self.graphs += graphs
-        now = worker.usage
         if self.warm is None:
             self.warm = now if self.graphs >= WARM else None
             return None
@@ -185,25 +187,31 @@ class LeakWatch:
         return (usage.resident - self.warm.resident) / more if self.warm and more > WARM else 0.0
 
 
-def run_job(job: int, options: argparse.Namespace, queue) -> None:
-    """Every `jobs`-th round of programs, until there are enough."""
+def run_job(job: int, options: argparse.Namespace, wanted: int, done: set[int], queue) -> None:
+    """Every `jobs`-th round of programs that is not done, until there are `wanted` in all jobs."""
     watch = LeakWatch()
-    wanted, number = options.graphs / options.jobs, ROUND * job
+    left = wanted / options.jobs
     with Worker() as worker:
-        while wanted > 0:
-            report = run_round(options.seed * 1_000_000 + number, worker, options.shrink)
-            wanted, number = wanted - report.graphs, number + ROUND * options.jobs
-            leak = watch.see(worker, report.graphs)
-            growth = watch.growth(worker.usage)
-            queue.put((job, report, leak, growth))
-    queue.put((job, None, None, 0.0))
+        for number in itertools.count(job, options.jobs):
+            if left <= 0:
+                break
+            if number in done:
+                continue
+            first = options.seed * 1_000_000 + ROUND * number
+            report = run_round(first, worker, options.shrink)
+            left -= report.graphs
+            leak = watch.see(worker, report.graphs, report.usage)
+            queue.put((number, report, leak, watch.growth(report.usage)))
+    queue.put((0, None, None, 0.0))
 
 
-def reports(options: argparse.Namespace) -> Iterator[tuple]:
+def reports(options: argparse.Namespace, tally: Tally) -> Iterator[tuple]:
     """What the jobs send, as it comes."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    jobs = [context.Process(target=run_job, args=(i, options, queue)) for i in range(options.jobs)]
+    wanted = options.graphs - tally.graphs(options.seed)
+    rest = (options, wanted, tally.rounds(options.seed), queue)
+    jobs = [context.Process(target=run_job, args=(i, *rest)) for i in range(options.jobs)]
     for process in jobs:
         process.start()
     running = len(jobs)
@@ -228,20 +236,28 @@ def write(findings: Iterable[Finding], folder: Path) -> None:
 
 def parsed_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--graphs", type=int, default=1000, help="programs to run (default 1000)")
+    parser.add_argument(
+        "--graphs", type=int, default=1000, help="programs of the seed in all (default 1000)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="another seed: other programs")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes (default 2)")
     parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="report as drawn")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "fuzz", help="for findings")
+    parser.add_argument("--tally", action="store_true", help="print what is done, run nothing")
     return parser.parse_args()
 
 
 def main() -> int:
     options = parsed_arguments()
+    tally = Tally(options.out / "tally.json", current_commit())
+    if options.tally:
+        print(tally)
+        return 0
     total, started, worst = Report(), time.monotonic(), 0.0
     leaks: list[Verdict] = []
-    for _, report, leak, growth in reports(options):
+    for number, report, leak, growth in reports(options, tally):
         total.add(report)
+        tally.add(options.seed, number, report.graphs, report.verdicts)
         worst = max(worst, growth)
         leaks += [leak] if leak else []
         write(report.findings, options.out)
@@ -252,6 +268,7 @@ def main() -> int:
             f"{report.usage.resident >> 20} MiB, {growth / 1024:.0f} KiB a graph",
             flush=True,
         )
+    print(tally)
     print("run eagerly:", dict(total.fallbacks))
     for leak in leaks[:3]:
         print(leak.text)

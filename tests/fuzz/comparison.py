@@ -4,33 +4,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from programs import Program
 from reference import MANY_RUNS, RUNS, Observed, Reference
 
+COUNT = "number of outputs"
+
 
 class Mismatch(AssertionError):
-    """A compiled program did not answer as eager does."""
+    """A compiled program did not answer as eager does; `differences` says how, by aspect."""
+
+    def __init__(self, differences: Mapping[str, str]):
+        super().__init__("\n".join(differences.values()))
+        self.differences = dict(differences)
 
 
 def check_program(program: Program, compiled: Callable) -> None:
-    """Every call of the program, then the first again; raises Mismatch."""
+    """Every call of the program, then the first again; raises Mismatch of all differences."""
+    found: dict[str, str] = {}
     for call in (*range(len(program.calls)), 0):
         inputs = program.arguments(call)
         outputs = compiled(*inputs)
-        check_call(Reference(program, call), Observed(list(outputs), inputs))
+        found = differences(Reference(program, call), Observed(list(outputs), inputs)) | found
+    if found:
+        raise Mismatch(found)
 
 
 def check_call(reference: Reference, actual: Observed) -> None:
-    """Types, strides, aliases and values of one call; raises Mismatch saying where."""
+    """One call; raises Mismatch of all differences."""
+    if found := differences(reference, actual):
+        raise Mismatch(found)
+
+
+def differences(reference: Reference, actual: Observed) -> dict[str, str]:
+    """By aspect ("strides of output 0") what is not as in eager: types, strides, aliases, values."""
     expected = reference.observed
-    check_form(actual, expected)
+    found = form_differences(actual, expected)
+    if COUNT in found:
+        return found
     labels = [f"output {i}" for i in range(len(expected.outputs))]
     labels += [f"memory of input {i}" for i in range(len(expected.inputs))]
     for i, (a, b) in enumerate(zip(actual.tensors(), expected.tensors())):
-        _check_values(labels[i], reference, i, a, b)
+        if (a.dtype, a.shape) != (b.dtype, b.shape):
+            continue  # found already
+        if text := _value_difference(reference, i, a, b):
+            found[f"values of {labels[i]}"] = f"{labels[i]} {text}"
+    return found
 
 
 def check_calls(program: Callable, arguments: Callable, calls: int = 1) -> None:
@@ -45,40 +66,47 @@ def check_calls(program: Callable, arguments: Callable, calls: int = 1) -> None:
             inputs, own = arguments(call), arguments(call)
             expected = Observed(list(program(*own)), own)
             actual = Observed(list(compiled(*inputs)), inputs)
-            check_form(actual, expected)
+            if found := form_differences(actual, expected):
+                raise Mismatch(found)
             for a, b in zip(actual.tensors(), expected.tensors()):
                 torch.testing.assert_close(a, b, equal_nan=True)
 
 
-def check_form(actual: Observed, expected: Observed) -> None:
-    """Number, types, strides and aliases of outputs and inputs."""
+def form_differences(actual: Observed, expected: Observed) -> dict[str, str]:
+    """Of number, types, strides and aliases of outputs and inputs."""
     if len(actual.outputs) != len(expected.outputs):
-        raise Mismatch(f"{len(actual.outputs)} outputs where eager has {len(expected.outputs)}")
+        counts = f"{len(actual.outputs)} outputs where eager has {len(expected.outputs)}"
+        return {COUNT: counts}
+    found: dict[str, str] = {}
     for i, (a, b) in enumerate(zip(actual.outputs, expected.outputs)):
-        _check_layout(f"output {i}", a, b)
+        found |= _layout_differences(f"output {i}", a, b)
     for i, (a, b) in enumerate(zip(actual.inputs, expected.inputs)):
-        _check_layout(f"input {i}", a, b)
-    _check_aliases(actual, expected)
+        found |= _layout_differences(f"input {i}", a, b)
+    return found | _alias_differences(actual, expected)
 
 
-def _check_layout(label: str, a: torch.Tensor, b: torch.Tensor) -> None:
+def _layout_differences(label: str, a: torch.Tensor, b: torch.Tensor) -> dict[str, str]:
     if (a.dtype, a.shape) != (b.dtype, b.shape):
-        raise Mismatch(f"{label} is {_described(a)}, in eager {_described(b)}")
+        return {f"type of {label}": f"{label} is {_described(a)}, in eager {_described(b)}"}
     strides = [(s, t) for s, t, d in zip(a.stride(), b.stride(), b.shape) if d > 1]
     if b.numel() and any(s != t for s, t in strides):
-        raise Mismatch(f"{label} has strides {a.stride()}, in eager {b.stride()}")
+        text = f"{label} has strides {a.stride()}, in eager {b.stride()}"
+        return {f"strides of {label}": text}
+    return {}
 
 
 def _described(x: torch.Tensor) -> str:
     return f"{str(x.dtype).removeprefix('torch.')}{list(x.shape)}"
 
 
-def _check_aliases(actual: Observed, expected: Observed) -> None:
-    """The same pairs of outputs and inputs share memory, at the same offset."""
-    pairs = zip(_sharing(actual), _sharing(expected))
-    for i, (a, b) in enumerate(pairs):
-        if a != b:
-            raise Mismatch(f"output {i} shares memory with {a}, in eager with {b}")
+def _alias_differences(actual: Observed, expected: Observed) -> dict[str, str]:
+    """Pairs of outputs and inputs that share memory in one of them only."""
+    pairs = enumerate(zip(_sharing(actual), _sharing(expected)))
+    return {
+        f"aliases of output {i}": f"output {i} shares memory with {a}, in eager with {b}"
+        for i, (a, b) in pairs
+        if a != b
+    }
 
 
 def _sharing(observed: Observed) -> list[list[str]]:
@@ -94,27 +122,31 @@ def _sharing(observed: Observed) -> list[list[str]]:
     return sharing
 
 
-def _check_values(label: str, reference: Reference, position: int, a, b) -> None:
+def _value_difference(reference: Reference, position: int, a, b) -> str:
+    """How a tensor's elements are not as in eager, or not as near to that as they must be."""
     if a.dtype == torch.bfloat16:
-        a, b = _flushed(a), _flushed(b)
+        a = _unflushed(a, b)
     if _same_bits(a, b).all():
-        return
+        return ""
     if not reference.free[position]:
-        wrong = ~_same_bits(a, b)
-        raise Mismatch(_report(label, a, b, wrong, "exact"))
+        return _report(a, b, ~_same_bits(a, b), "exact")
     wide_a, wide_b = a.to(torch.float64), b.to(torch.float64)
     equal = (wide_a == wide_b) | (wide_a.isnan() & wide_b.isnan())
     for runs in (RUNS, MANY_RUNS):
         allowed = reference.allowance(position, runs)
         wrong = ~(equal | allowed.isinf() | ((wide_a - wide_b).abs() <= allowed))
         if not wrong.any():
-            return
-    raise Mismatch(_report(label, a, b, wrong, f"within {allowed[wrong][:4].tolist()}"))
+            return ""
+    return _report(a, b, wrong, f"within {allowed[wrong][:4].tolist()}")
 
 
-def _flushed(x: torch.Tensor) -> torch.Tensor:
-    """Subnormal numbers as zeros: that is how CPUs' instructions round to bf16."""
-    return torch.where(x.abs() < torch.finfo(x.dtype).smallest_normal, torch.copysign(x * 0, x), x)
+def _unflushed(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """`a` with b's subnormal numbers where it has zeros of the same sign.
+
+    CPUs' instructions that round to bf16 make zeros of those; eager's kernels round in integers.
+    """
+    subnormal = (b != 0) & (b.abs() < torch.finfo(b.dtype).smallest_normal)
+    return torch.where(subnormal & (a == 0) & (a.signbit() == b.signbit()), b, a)
 
 
 def _same_bits(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -123,9 +155,9 @@ def _same_bits(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return ((a == b) & (a.signbit() == b.signbit())) | (a.isnan() & b.isnan())
 
 
-def _report(label: str, a, b, wrong: torch.Tensor, how: str) -> str:
+def _report(a, b, wrong: torch.Tensor, how: str) -> str:
     first: Sequence[int] = wrong.nonzero()[0].tolist()
     return (
-        f"{label} ({_described(b)}, {how}): {int(wrong.sum())} of {wrong.numel()} elements differ, "
+        f"({_described(b)}, {how}): {int(wrong.sum())} of {wrong.numel()} elements differ, "
         f"first at {first}: {a[wrong][:4].tolist()}, in eager {b[wrong][:4].tolist()}"
     )

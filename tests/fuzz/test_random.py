@@ -4,8 +4,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import campaign
+import comparison
 import pytest
+import torch
+from reference import Observed
+from tally import Tally
 from worker import Worker
 
 FIRST = 13_000_064
@@ -23,10 +29,37 @@ def test_random_programs_answer_as_eager_does():
 
 
 def test_a_wrong_answer_is_noticed():
-    import comparison
-    import torch
-
     program = campaign.program_of(FIRST)
     wrong = program.function()
     with pytest.raises(comparison.Mismatch):
         comparison.check_program(program, lambda *inputs: [torch.ones(3) for _ in wrong(*inputs)])
+
+
+def test_every_difference_is_told():
+    """What PyTorch alone gets wrong as well must not hide the rest."""
+    ones = torch.ones(2, 3)
+    actual = Observed([ones.t().contiguous().t(), ones + 1], [ones])
+    expected = Observed([ones, ones], [ones])
+    reference = SimpleNamespace(observed=expected, free=[False] * 3)
+    found = comparison.differences(reference, actual)
+    assert set(found) == {"strides of output 0", "values of output 1", "aliases of output 0",
+                          "aliases of output 1"}  # fmt: skip
+
+
+@pytest.mark.parametrize("actual, eager, same", [(0.0, 1e-40, True), (-0.0, 1e-40, False),
+                                                 (1e-40, 0.0, False), (2e-40, 1e-40, False)])  # fmt: skip
+def test_zero_for_a_subnormal_bf16_but_nothing_else(actual, eager, same):
+    a, b = torch.tensor([actual]).bfloat16(), torch.tensor([eager]).bfloat16()
+    reference = SimpleNamespace(observed=Observed([b], []), free=[False])
+    assert (not comparison.differences(reference, Observed([a], []))) == same
+
+
+def test_a_tally_adds_up(tmp_path):
+    path = tmp_path / "tally.json"
+    Tally(path, "one").add(3, 0, 60, {"ok": 59, "upstream": 1})
+    Tally(path, "one").add(3, 2, 64, {"ok": 64})
+    other = Tally(path, "two")
+    other.add(4, 0, 10, {"ok": 10})
+    assert other.rounds(3) == {0, 2} and other.rounds(4) == {0}
+    assert (other.graphs(3), other.graphs()) == (124, 134)
+    assert str(other).endswith("in all: 134 graphs, {'ok': 133, 'upstream': 1}")

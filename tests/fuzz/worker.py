@@ -18,7 +18,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,14 +26,19 @@ from programs import Program
 
 CPU_SECONDS = 180  # of one request, until it counts as a hang
 POLL_SECONDS = 5
+WARM_REQUESTS = 3
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`kind`: ok, mismatch, error, crash, hang, leak; or upstream: PyTorch alone fails as well."""
+    """`kind`: ok, mismatch, error, crash, hang, leak; or upstream: PyTorch alone fails as well.
+
+    `differences` are a mismatch's, by aspect.
+    """
 
     kind: str
     text: str = ""
+    differences: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def is_finding(self) -> bool:
@@ -42,7 +47,7 @@ class Verdict:
 
 @dataclass
 class Usage:
-    """What the process holds after a request, its garbage collected, and what it has done."""
+    """What the process holds, its garbage collected, and what it has done."""
 
     resident: int = 0  # bytes
     handles: int = 0
@@ -68,12 +73,13 @@ def serve(connection, folder: str) -> None:
     import torch
 
     torch.set_num_threads(1)
-    gc.collect()
-    gc.freeze()
     with contextlib.suppress(EOFError):
-        while True:
+        for requests in itertools.count():
             programs = connection.recv()
-            connection.send((judge(programs), usage()))
+            connection.send(usage() if programs is None else judge(programs))
+            if requests < WARM_REQUESTS:  # what they load stays, and need not be gone through again
+                gc.collect()
+                gc.freeze()
 
 
 def judge(programs: Sequence[Program]) -> list[Verdict]:
@@ -84,23 +90,29 @@ def judge(programs: Sequence[Program]) -> list[Verdict]:
 
 
 def judge_alone(program: Program) -> Verdict:
-    """The program compiled by Buddy; if that fails, whether PyTorch alone answers right."""
+    """The program compiled by Buddy, less what PyTorch alone gets wrong in the same way."""
     verdict = _attempt(program, "buddy", **OPTIONS)
-    if verdict.is_finding and (
-        _attempt(program, "aot_eager").is_finding or _mispredicts_strides(program)
-    ):
+    if not verdict.is_finding:
+        return verdict
+    alone = _attempt(program, "aot_eager")
+    if verdict.kind == alone.kind == "error":
         return Verdict("upstream", verdict.text)
-    return verdict
+    known = {*alone.differences, *_mispredicted_strides(program)}
+    own = {a: text for a, text in verdict.differences.items() if a not in known}
+    if verdict.kind == "mismatch" and not own:
+        return Verdict("upstream", verdict.text)
+    return Verdict(verdict.kind, "\n".join(own.values()) or verdict.text, own)
 
 
-def _mispredicts_strides(program: Program) -> bool:
-    """Whether PyTorch's own fake tensors have other strides: a compiler sees no others."""
+def _mispredicted_strides(program: Program) -> list[str]:
+    """Outputs for which PyTorch's fake tensors have other strides: a compiler sees no others."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     expected = program.function()(*program.arguments(0))
     with FakeTensorMode() as mode:
         fakes = program.function()(*map(mode.from_tensor, program.arguments(0)))
-    return [x.stride() for x in fakes] != [x.stride() for x in expected]
+    pairs = enumerate(zip(fakes, expected))
+    return [f"strides of output {i}" for i, (a, b) in pairs if a.stride() != b.stride()]
 
 
 def _attempt(program: Program, backend: str, **options) -> Verdict:
@@ -119,7 +131,7 @@ def _checked(check) -> Verdict:
         with torch.no_grad():
             check()
     except Mismatch as mismatch:
-        return Verdict("mismatch", str(mismatch))
+        return Verdict("mismatch", str(mismatch), mismatch.differences)
     except Exception as error:
         return Verdict("error", f"{type(error).__name__}: {error}")
     finally:
@@ -137,23 +149,32 @@ def _compiled(program: Program, backend: str, options: dict):
 
 
 def _judge_together(programs: Sequence[Program]) -> list[Verdict]:
-    """A verdict for each; where all cannot be compiled or run as one, for each half of them."""
+    """A verdict for each; where one stops the others it is left out, or else halves are tried."""
     verdicts: list[Verdict] = []
-    verdict = _checked(lambda: verdicts.extend(_verdicts_together(programs)))
+    stuck: list[int] = []
+    verdict = _checked(lambda: verdicts.extend(_verdicts_together(programs, stuck)))
     if verdict == OK:
         return verdicts
     if len(programs) == 1:
         return [verdict]
+    if stuck:
+        (i,) = stuck
+        rest = _judge_together([*programs[:i], *programs[i + 1 :]])
+        return [*rest[:i], verdict, *rest[i:]]
     half = len(programs) // 2
     return [*_judge_together(programs[:half]), *_judge_together(programs[half:])]
 
 
-def _verdicts_together(programs: Sequence[Program]) -> list[Verdict]:
-    """Each program's verdict, from two calls of one graph of all of them."""
+def _verdicts_together(programs: Sequence[Program], stuck: list[int]) -> list[Verdict]:
+    """Each program's verdict, from two calls of one graph of all of them.
+
+    The number of a program that cannot be traced is added to `stuck`.
+    """
     from comparison import check_call
     from reference import Observed, Reference
 
-    compiled = _compiled_together(programs) if programs else None
+    compiled = _compiled_together(programs, stuck) if programs else None
+    references = [Reference(p, 0) for p in programs]
     verdicts = [OK] * len(programs)
     for _ in range(2 if programs else 0):
         groups = [p.arguments(0) for p in programs]
@@ -161,12 +182,12 @@ def _verdicts_together(programs: Sequence[Program]) -> list[Verdict]:
         for i, (program, inputs) in enumerate(zip(programs, groups)):
             outputs = list(itertools.islice(answers, len(program.outputs)))
             actual = Observed(outputs, inputs)
-            verdict = _checked(lambda: check_call(Reference(program, 0), actual))  # noqa: B023
+            verdict = _checked(lambda: check_call(references[i], actual))  # noqa: B023
             verdicts[i] = verdict if verdicts[i] == OK else verdicts[i]
     return verdicts
 
 
-def _compiled_together(programs: Sequence[Program]):
+def _compiled_together(programs: Sequence[Program], stuck: list[int]):
     """One function of all inputs that returns all outputs, as Dynamo would hand it to Buddy."""
     import torch
     from buddy.backend import buddy
@@ -175,8 +196,14 @@ def _compiled_together(programs: Sequence[Program]):
 
     def together(*arguments):
         left = iter(arguments)
-        groups = ((f, itertools.islice(left, count)) for f, count in functions)
-        return tuple(output for f, inputs in groups for output in f(*inputs))
+        outputs = []
+        for i, (function, count) in enumerate(functions):
+            try:
+                outputs += function(*itertools.islice(left, count))
+            except Exception:
+                stuck.append(i)
+                raise
+        return tuple(outputs)
 
     inputs = [x for p in programs for x in p.arguments(0)]
     graph = torch.fx.Graph()
@@ -206,7 +233,6 @@ class Worker:
     """A process and the means to get a verdict in any case; use it as a context manager."""
 
     def __init__(self):
-        self.usage = Usage()
         self.starts = 0
         self._process = None
 
@@ -219,12 +245,17 @@ class Worker:
 
     def judge(self, programs: Sequence[Program]) -> list[Verdict]:
         """A verdict for each; programs after which the process was dead are asked for alone."""
-        answer = self._ask(programs)
+        answer = self._ask(list(programs))
         if isinstance(answer, list):
             return answer
         if len(programs) == 1:
             return [answer]
         return [verdict for p in programs for verdict in self.judge([p])]
+
+    def usage(self) -> Usage:
+        """Of the process as it is now; of a new one, if it dies of the question."""
+        answer = self._ask(None)
+        return Usage() if isinstance(answer, Verdict) else answer
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -243,15 +274,15 @@ class Worker:
             self._process.join()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _ask(self, programs: Sequence[Program]) -> list[Verdict] | Verdict:
+    def _ask(self, programs: Sequence[Program] | None) -> list[Verdict] | Usage | Verdict:
+        """The answer, or a verdict of a death; without programs it is asked for its usage."""
         start = self._cpu_seconds()
         try:
-            self._connection.send(list(programs))
+            self._connection.send(programs)
             while not self._connection.poll(POLL_SECONDS):
                 if self._cpu_seconds() - start > CPU_SECONDS:
                     return self._died(Verdict("hang", f"more than {CPU_SECONDS} s"))
-            verdicts, self.usage = self._connection.recv()
-            return verdicts
+            return self._connection.recv()
         except (EOFError, ConnectionError):
             self._process.join()
             said = Path(self._folder, "stderr").read_text(errors="replace")[-2000:]

@@ -102,3 +102,34 @@ func.func private @rows(%x: tensor<197x64xbf16>, %w: tensor<2x32x32x2xbf16>, %e:
 func.func private @identity(%x: tensor<1x1xf16>, %e: tensor<1x1xf16>) -> tensor<1x1xf16> attributes {buddy.kernel} {
   return %x : tensor<1x1xf16>
 }
+
+// -----
+
+// However many rows a sum has, a tile reads some vectors of each, not one element.
+// CHECK-LABEL: func private @columnSums
+// CHECK:       scf.forall (%{{.*}}) = (0) to (768) step (64)
+// CHECK:         tensor.extract_slice %{{.*}} [100000, 64] [1, 1]
+func.func private @columnSums(%x: tensor<100000x768xf32>, %e: tensor<768xf32>) -> tensor<768xf32> attributes {buddy.kernel} {
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i)>], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<100000x768xf32>) outs(%e : tensor<768xf32>) attrs = {buddy.tile_dims = array<i64: 0>} {
+  ^bb0(%p: f32, %o: f32):
+    %s = arith.addf %p, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<768xf32>
+  return %r : tensor<768xf32>
+}
+
+// -----
+
+// Long rows need no other rows beside them: each is a tile.
+// CHECK-LABEL: func private @rowSums
+// CHECK:       scf.forall (%{{.*}}) in (8)
+func.func private @rowSums(%x: tensor<8x100000xf32>, %e: tensor<8xf32>) -> tensor<8xf32> attributes {buddy.kernel} {
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<8x100000xf32>) outs(%e : tensor<8xf32>) attrs = {buddy.tile_dims = array<i64: 0>} {
+  ^bb0(%p: f32, %o: f32):
+    %s = arith.addf %p, %o : f32
+    linalg.yield %s : f32
+  } -> tensor<8xf32>
+  return %r : tensor<8xf32>
+}

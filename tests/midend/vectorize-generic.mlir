@@ -38,6 +38,35 @@ func.func @rowMaximum(%a: memref<?x?xf32>, %c: memref<?xf32>) {
 
 // -----
 
+// A long sum over rows is one of partial sums of 1024 rows, which are ones of 32: each starts anew
+// and is added to what there is outside of its loop.
+// CHECK-LABEL: func @longColumnSum
+// CHECK:         scf.for {{.*}} step %c1024{{.*}} iter_args
+// CHECK:           scf.for {{.*}} step %c32{{.*}} iter_args
+// CHECK:             scf.for {{.*}} step %c1{{(_[0-9]+)?}} iter_args
+// CHECK:               vector.load {{.*}} : memref<10000x64xf32>, vector<16xf32>
+// CHECK:               scf.yield
+// CHECK-COUNT-4:     arith.addf {{.*}} : vector<16xf32>
+// CHECK-NEXT:        scf.yield
+// CHECK:           scf.yield
+func.func @longColumnSum(%a: memref<10000x64xf32>, %c: memref<64xf32>) {
+  linalg.reduce {arith.addf} ins(%a : memref<10000x64xf32>) outs(%c : memref<64xf32>) dimensions = [0]
+  return
+}
+
+// -----
+
+// A maximum loses no digits: one loop.
+// CHECK-LABEL: func @longColumnMaximum
+// CHECK:         scf.for {{.*}} step %c1{{(_[0-9]+)?}} iter_args
+// CHECK-NOT:     scf.for
+func.func @longColumnMaximum(%a: memref<10000x64xf32>, %c: memref<64xf32>) {
+  linalg.reduce {arith.maximumf} ins(%a : memref<10000x64xf32>) outs(%c : memref<64xf32>) dimensions = [0]
+  return
+}
+
+// -----
+
 // A reduction over the rows carries the columns in registers.
 // CHECK-LABEL: func @columnSum
 // CHECK:       scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>)

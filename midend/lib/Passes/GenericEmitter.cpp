@@ -53,6 +53,9 @@ GenericEmitter::GenericEmitter(LoopBuilder &b, linalg::LinalgOp op, const Vector
                                GenericSchedule schedule, int64_t bits)
     : b(b), op(op), body(body), schedule(schedule), dimension(schedule.dimension),
       combiners(this->schedule.combiners), ivs(op.getNumLoops()) {
+  sums = !combiners.empty() && llvm::all_of(combiners, [](Operation *combiner) {
+    return isa_and_nonnull<arith::AddFOp>(combiner);
+  });
   findExtents();
   lanes = std::max<int64_t>(1, bits / body.widestBits());
   std::optional<int64_t> known = constantOf(extents[dimension]);
@@ -77,14 +80,14 @@ void GenericEmitter::emit() {
   for (auto [d, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
     if ((int64_t)d != dimension && !llvm::is_contained(schedule.across, d))
       (iterator == utils::IteratorType::parallel ? parallel : reductions).push_back(d);
-  if (schedule.across.empty() && combiners.empty() && !reductions.empty()) {
+  if (schedule.across.empty() && !schedule.reduces && !reductions.empty()) {
     emitFolds(parallel, reductions);
     return;
   }
   nest(parallel, {}, [&](ValueRange) {
     if (!schedule.across.empty())
       emitSquares();
-    else if (combiners.empty())
+    else if (!schedule.reduces)
       chunks(1, {}, [&](int64_t count, Value mask, ValueRange) { return fold(count, mask, {}); });
     else
       emitReduction(reductions);
@@ -108,10 +111,13 @@ Values GenericEmitter::chunks(int64_t unroll, ValueRange carried,
   Value extent = extents[dimension], from = b.index(0);
   Values state(carried);
   auto loop = [&](Value to, int64_t count, bool masked) {
-    state = b.loop(from, to, count * lanes, state, [&](Value iv, ValueRange values) {
+    auto step = [&](Value iv, ValueRange values) {
       ivs[dimension] = iv;
       return inner(count, masked ? b.firstLanes(b.sub(extent, iv), lanes) : Value(), values);
-    });
+    };
+    state = schedule.reduces && count > 1
+                ? reductionLoop(from, to, count * lanes, state, /*summands=*/1, step)
+                : b.loop(from, to, count * lanes, state, step);
     from = to;
   };
   if (unroll > 1)
@@ -148,7 +154,7 @@ Values GenericEmitter::fold(int64_t count, Value mask, ArrayRef<int64_t> reducti
       storeOutputs(values.slice(u * op.getNumDpsInits(), op.getNumDpsInits()), mask, scanned);
     }
   };
-  state = nest(reductions, state, [&](ValueRange values) {
+  state = reductionNest(reductions, state, /*summands=*/1, [&](ValueRange values) {
     ivs[dimension] = start;
     Values next = emitChunk(count, mask, values);
     store(next, /*scanned=*/true);
@@ -254,11 +260,11 @@ bool GenericEmitter::isCrossing(OpOperand &operand) {
 
 void GenericEmitter::emitReduction(ArrayRef<int64_t> otherReductions) {
   int64_t outputs = combiners.size();
-  Values state;
-  for (int64_t u = 0; u < reductionUnroll; ++u)
-    for (int64_t output = 0; output < outputs; ++output)
-      state.push_back(neutral(output));
-  state = nest(otherReductions, state, [&](ValueRange carried) {
+  // A row whose length is not known counts as a long one.
+  int64_t row = constantOf(extents[dimension]).value_or(int64_t(1) << 20);
+  int64_t summands = llvm::divideCeil(row, reductionUnroll * lanes);
+  Values state = neutrals(reductionUnroll * outputs);
+  state = reductionNest(otherReductions, state, summands, [&](ValueRange carried) {
     return chunks(reductionUnroll, carried, [&](int64_t count, Value mask, ValueRange values) {
       return foldChunk(count, mask, values);
     });

@@ -9,6 +9,7 @@
 // If it is a reduction, independent partial results hide its latency, and meet at the end:
 //   for parallel dims: partial = neutral; for chunk: partial = reduce(partial, in[chunk])
 //                      out = reduce(out, partial)
+// A long sum is a sum of partial sums: what it has grown to would swallow digits of the rest.
 // An output that moves with a reduction (a running sum) is stored at each of its steps.
 // The rest of a row that fills no vector is read and written under a mask.
 //
@@ -32,7 +33,9 @@ struct GenericSchedule {
   int64_t dimension = 0; // along which vectors run
   // Along which the crossing operands are contiguous, if there are any; the outermost first.
   llvm::SmallVector<int64_t> across;
-  // Of a reduction along `dimension`, for each output; null for one that is scanned.
+  bool reduces = false; // whether `dimension` is a reduction
+  // For each output what folds it, null for one that is scanned; none where an output has no
+  // single such operation, which it needs if the vectors reduce.
   llvm::SmallVector<mlir::Operation *> combiners;
 };
 
@@ -54,6 +57,11 @@ private:
 
   void findExtents();
   Values nest(llvm::ArrayRef<int64_t> dims, mlir::ValueRange carried, Body body);
+  Values reductionNest(llvm::ArrayRef<int64_t> dims, mlir::ValueRange carried, int64_t summands,
+                       Body body);
+  Values reductionLoop(Value from, Value to, int64_t step, mlir::ValueRange carried,
+                       int64_t summands, llvm::function_ref<Values(Value, mlir::ValueRange)> body,
+                       int levels = 3);
   Values chunks(int64_t unroll, mlir::ValueRange carried,
                 llvm::function_ref<Values(int64_t, Value, mlir::ValueRange)> body);
   void emitFolds(llvm::ArrayRef<int64_t> parallel, llvm::ArrayRef<int64_t> reductions);
@@ -70,14 +78,17 @@ private:
   bool isCrossing(mlir::OpOperand &operand);
   void storeOutputs(mlir::ValueRange values, Value mask, bool scanned);
   Value combine(mlir::Operation *combiner, Value a, Value c);
+  Values combine(mlir::ValueRange a, mlir::ValueRange c);
   Value neutral(int64_t output);
+  Values neutrals(int64_t count);
 
   LoopBuilder &b;
   mlir::linalg::LinalgOp op;
   const VectorBody &body;
   GenericSchedule schedule;
   int64_t dimension, lanes;
-  llvm::ArrayRef<mlir::Operation *> combiners; // empty if the vectors run along a parallel dim
+  llvm::ArrayRef<mlir::Operation *> combiners;
+  bool sums; // whether every output is one
   Values extents, ivs;
   Value rowCount; // elements of `across`
   // Of each crossing operand: the dimensions of `across` as one, and the square's vector.

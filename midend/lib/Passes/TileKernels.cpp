@@ -183,6 +183,24 @@ std::optional<int64_t> loopAcross(Operation *root) {
   return std::nullopt;
 }
 
+/// Columns of a tile: some vectors, whole lines of the cache. However long the reductions are, less
+/// would read single elements; more than half of all would leave a second thread nothing.
+constexpr int64_t kFewestColumns = 16, kGoodColumns = 64;
+
+/// Whether a reduction goes over rows of an operand along which a loop runs.
+bool reducesRowsAlong(Operation *root, int64_t loop) {
+  auto op = dyn_cast<linalg::LinalgOp>(root);
+  if (!op)
+    return false;
+  SmallVector<unsigned> reductions;
+  op.getReductionDims(reductions);
+  return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *input) {
+    AffineMap map = op.getMatchingIndexingMap(input);
+    return map.getNumResults() != 0 && map.getResults().back().isFunctionOfDim(loop) &&
+           llvm::any_of(reductions, [&](unsigned dim) { return map.isFunctionOfDim(dim); });
+  });
+}
+
 /// Cuts `dims`, outermost first, so that a tile has about `budget` elements.
 SmallVector<int64_t> rowTiles(Operation *root, ArrayRef<int64_t> dims, int64_t budget) {
   SmallVector<int64_t> extents = loopExtents(root);
@@ -199,6 +217,8 @@ SmallVector<int64_t> rowTiles(Operation *root, ArrayRef<int64_t> dims, int64_t b
       continue;
     }
     int64_t rest = std::max<int64_t>(1, budget / std::max<int64_t>(1, elements));
+    if (reducesRowsAlong(root, loop))
+      rest = std::max(rest, std::clamp(extents[loop] / 2, kFewestColumns, kGoodColumns));
     tiles[loop] = evenTile(extents[loop], rest);
     elements *= tiles[loop];
   }

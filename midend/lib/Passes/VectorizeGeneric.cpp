@@ -181,7 +181,10 @@ struct VectorizeGeneric : OpInterfaceRewritePattern<linalg::LinalgOp> {
     VectorBody body(op, schedule.dimension);
     if (!body.refusal().empty())
       return refuse(body.refusal());
-    if (op.getIteratorTypesArray()[schedule.dimension] == utils::IteratorType::reduction) {
+    schedule.combiners = findCombiners(op);
+    schedule.reduces =
+        op.getIteratorTypesArray()[schedule.dimension] == utils::IteratorType::reduction;
+    if (schedule.reduces) {
       if (!hasPlainMaps(op))
         return refuse("vectors along a window would be short");
       for (OpOperand &init : op.getDpsInitsMutable())
@@ -189,7 +192,6 @@ struct VectorizeGeneric : OpInterfaceRewritePattern<linalg::LinalgOp> {
           return refuse("an output has an element for some steps of a reduction only");
       if (!scansAreElementwise(op))
         return refuse("vectors along a scan would need each other's results");
-      schedule.combiners = findCombiners(op);
       if (schedule.combiners.empty())
         return refuse("the reduction is not a fold by one known operation");
     }
