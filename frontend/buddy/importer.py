@@ -155,20 +155,8 @@ class _GraphImporter:
                 self.values[node] = self.emitter.track(argument, self.symbols.spec(value))
             else:
                 self.symbols.define(self.symbols.resolve(value), argument)
-        self._define_missing_symbols()
-
-    def _define_missing_symbols(self) -> None:
-        """Symbols without a placeholder of their own are read off a tensor argument."""
-        from mlir.dialects import arith, tensor
-
-        for node in self.placeholders:
-            value = self.values.get(node)
-            if value is None:
-                continue
-            for i, dim in enumerate(self.emitter.shape(value)):
-                if isinstance(dim, sympy.Symbol) and not self.symbols.knows(dim):
-                    index = arith.constant(ir.IndexType.get(), i)
-                    self.symbols.define(dim, tensor.dim(value, index))
+        given = [self.values[n] for n in self.placeholders if self.values.get(n) is not None]
+        self.symbols.define_missing([(value, self.emitter.shape(value)) for value in given])
 
     # Nodes.
 

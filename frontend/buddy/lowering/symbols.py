@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sympy
 import torch
 from mlir import ir
-from mlir.dialects import arith
+from mlir.dialects import arith, tensor
 from torch.utils._sympy import functions
 
-from ..types import Dim, TensorSpec, simplify
+from ..types import Dim, TensorSpec, linear_symbol, simplify
 from .registry import Unsupported
 
 
@@ -42,6 +42,20 @@ class Symbols:
         """Let `value` (an index) stand for `expr`."""
         self._values.setdefault(expr, value)
 
+    def define_missing(self, tensors: Sequence[tuple[ir.Value, Sequence[Dim]]]) -> None:
+        """Symbols without an argument of their own are read off a dimension: s, or else a·s + b."""
+        dims = [(v, i, dim) for v, shape in tensors for i, dim in enumerate(shape)]
+        for value, axis, dim in sorted(dims, key=lambda entry: not _is_symbol(entry[2])):
+            linear = linear_symbol(dim)
+            if linear is None or self.knows(linear[0]):
+                continue
+            symbol, multiplier, offset = linear
+            size = tensor.dim(value, self.value(axis))
+            if not _is_symbol(dim):
+                size = arith.subi(size, self.value(offset))
+                size = arith.floordivsi(size, self.value(multiplier))
+            self.define(symbol, size)
+
     def knows(self, expr: sympy.Expr) -> bool:
         return all(symbol in self._values for symbol in expr.free_symbols)
 
@@ -56,14 +70,25 @@ class Symbols:
     def _emit(self, expr: sympy.Expr) -> ir.Value:
         if expr.is_Integer:
             return arith.constant(ir.IndexType.get(), int(expr))
+        if expr.func in _RELATIONS:
+            predicate = arith.CmpIPredicate[_RELATIONS[expr.func]]
+            holds = arith.cmpi(predicate, *map(self.value, expr.args))
+            return arith.index_castui(ir.IndexType.get(), holds)
         fold = _FOLDS.get(expr.func)
         if fold is None:
             raise Unsupported(f"the size {expr} cannot be computed")
         operands = [self._values.get(a) or self._emit(a) for a in _operands(expr)]
+        if expr.func in _DIVISIONS and not expr.args[1].is_Integer:
+            # A divisor is positive wherever the result is used; a trap would be the processor's.
+            operands[1] = arith.maxsi(operands[1], self.value(1))
         result = operands[0]
         for operand in operands[1:]:
             result = fold(result, operand)
         return result
+
+
+def _is_symbol(dim: Dim) -> bool:
+    return isinstance(dim, sympy.Symbol)
 
 
 def _operands(expr: sympy.Expr) -> tuple[sympy.Expr, ...]:
@@ -89,4 +114,20 @@ _FOLDS = {
     functions.CeilDiv: arith.ceildivsi,
     functions.Mod: arith.remsi,
     functions.PythonMod: arith.remsi,
+}
+_DIVISIONS = (
+    functions.FloorDiv,
+    functions.CleanDiv,
+    functions.CeilDiv,
+    functions.Mod,
+    functions.PythonMod,
+)
+# Relations are numbers too: 1 where they hold, 0 where they do not.
+_RELATIONS = {
+    sympy.Eq: "eq",
+    sympy.Ne: "ne",
+    sympy.Ge: "sge",
+    sympy.Gt: "sgt",
+    sympy.Le: "sle",
+    sympy.Lt: "slt",
 }
