@@ -29,6 +29,7 @@ from .types import TensorSpec
 
 MODULE_VERSION = 1
 INLINE_CONSTANT_BYTES = 1024
+NUMBERS = (torch.SymInt, torch.SymFloat, int)  # what arithmetic on sizes gives
 
 
 def new_module(context: ir.Context | None = None) -> ir.Module:
@@ -193,7 +194,7 @@ class _GraphImporter:
         value = node.meta.get("val")
         if node.target is operator.getitem:
             self.values[node] = self.values[node.args[0]][node.args[1]]
-        elif isinstance(value, (torch.SymInt, int)) and not isinstance(value, bool):
+        elif isinstance(value, NUMBERS) and not isinstance(value, bool):
             self.values[node] = self.symbols.resolve(value)
         elif node.target is torch.ops.aten.copy_.default and node.args[0].op == "placeholder":
             self._import_update(node)

@@ -15,6 +15,7 @@ from typing import Any
 import sympy
 import torch
 from torch import fx
+from torch._decomp import get_decompositions
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils._pytree import TreeSpec
@@ -86,14 +87,20 @@ def capture(exported: ExportedProgram) -> Program:
 
 
 def _decomposed(exported: ExportedProgram) -> ExportedProgram:
-    attention = {aten.scaled_dot_product_attention.default: fuse_attention}
     try:
         with torch.no_grad():
-            return exported.run_decompositions(decompositions() | attention)
+            return exported.run_decompositions(_decompositions())
     except Exception as error:  # torch refuses in many ways, with assertions too
         raise ModelError(
             f"torch cannot decompose the program ({type(error).__name__}: {error})"
         ) from error
+
+
+def _decompositions() -> dict:
+    """What torch.compile takes apart: our table, and the composite ops that export keeps whole."""
+    kept = (aten.upsample_bilinear2d.vec, aten.upsample_nearest2d.vec)
+    attention = {aten.scaled_dot_product_attention.default: fuse_attention}
+    return decompositions() | get_decompositions(kept) | attention
 
 
 def _tensor(program: ExportedProgram, name: str) -> torch.Tensor:

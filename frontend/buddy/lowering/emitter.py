@@ -96,11 +96,11 @@ class Emitter:
         return self.track(linalg.fill(value, outs=[out]), spec)
 
     def number(self, value: Number | sympy.Expr, dtype: torch.dtype) -> ir.Value:
-        """A Python number or a symbolic size as an MLIR scalar of `dtype`."""
+        """A Python number, or one that depends on sizes, as an MLIR scalar of `dtype`."""
         if not isinstance(value, sympy.Expr):
             return scalar.constant(value, element_type(dtype))
         if not value.is_integer:
-            raise Unsupported(f"the symbolic number {value} is not an integer")
+            return scalar.cast(self.symbols.real(value), torch.float64, dtype)
         wide = arith.index_cast(ir.IntegerType.get_signless(64), self.index(value))
         return scalar.cast(wide, torch.int64, dtype)
 

@@ -26,9 +26,12 @@ class Symbols:
         self._bind = dict(bind or {})
         self._values: dict[sympy.Expr, ir.Value] = {}
 
-    def resolve(self, size: int | torch.SymInt | sympy.Expr) -> Dim:
-        """A size as an int, or as an expression over unbound symbols. Adds no guard."""
-        if isinstance(size, torch.SymInt):
+    def resolve(self, size: int | torch.SymInt | torch.SymFloat | sympy.Expr) -> Dim:
+        """A size, or what is computed of sizes, as an int or an expression over unbound symbols.
+
+        Adds no guard.
+        """
+        if isinstance(size, (torch.SymInt, torch.SymFloat)):
             size = size.node.expr
         if isinstance(size, sympy.Expr):
             return simplify(size.xreplace(self._bind) if self._bind else size)
@@ -87,6 +90,26 @@ class Symbols:
         return result
 
 
+    def real(self, expr: sympy.Expr) -> ir.Value:
+        """A number computed from sizes, such as a ratio of two, as an f64 value."""
+        kind = ir.F64Type.get()
+        if expr.is_number:
+            return arith.constant(kind, float(expr))
+        if expr.is_integer:
+            wide = arith.index_cast(ir.IntegerType.get_signless(64), self.value(expr))
+            return arith.sitofp(kind, wide)
+        if expr.func is functions.ToFloat:
+            return self.real(expr.args[0])
+        fold = _REAL_FOLDS.get(expr.func)
+        if fold is None:
+            raise Unsupported(f"the number {expr} cannot be computed")
+        operands = [self.real(a) for a in expr.args]
+        result = operands[0]
+        for operand in operands[1:]:
+            result = fold(result, operand)
+        return result
+
+
 def _is_symbol(dim: Dim) -> bool:
     return isinstance(dim, sympy.Symbol)
 
@@ -130,4 +153,10 @@ _RELATIONS = {
     sympy.Gt: "sgt",
     sympy.Le: "sle",
     sympy.Lt: "slt",
+}
+_REAL_FOLDS = {
+    sympy.Add: arith.addf,
+    sympy.Mul: arith.mulf,
+    functions.IntTrueDiv: arith.divf,
+    functions.FloatTrueDiv: arith.divf,
 }
