@@ -66,7 +66,11 @@ class Leaf:
 
 def _describe(given: Any) -> str:
     if not isinstance(given, torch.Tensor):
-        return repr(given) if isinstance(given, (int, float, str, bool, type(None))) else str(type(given))
+        return (
+            repr(given)
+            if isinstance(given, (int, float, str, bool, type(None)))
+            else str(type(given))
+        )
     text = f"{short_name(given.dtype)}[{','.join(map(str, given.shape))}]"
     if given.layout != torch.strided:
         text += f" of layout {given.layout}"

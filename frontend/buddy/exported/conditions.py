@@ -37,8 +37,7 @@ def conditions_of(
     return [
         relation
         for relation in found
-        if isinstance(relation, sympy.core.relational.Relational)
-        and relation.free_symbols <= known
+        if isinstance(relation, sympy.core.relational.Relational) and relation.free_symbols <= known
     ]
 
 

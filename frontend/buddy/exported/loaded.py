@@ -58,7 +58,9 @@ class LoadedProgram:
         leaves, wanted = self._convention.flatten(args, kwargs), self._convention.leaves
         held = [x.contiguous() if isinstance(x, torch.Tensor) else x for x in leaves]
         with self._lock, torch.no_grad():
-            outputs, sizes = self._run([x for x, leaf in zip(held, wanted) if leaf.kind != "constant"])
+            outputs, sizes = self._run(
+                [x for x, leaf in zip(held, wanted) if leaf.kind != "constant"]
+            )
             for original, copy, leaf in zip(leaves, held, wanted):
                 if leaf.mutable and copy is not original:
                     original.copy_(copy)

@@ -97,7 +97,9 @@ def _manifest_of(convention: CallingConvention) -> dict:
     try:
         return convention.manifest()
     except Exception as error:  # pytree's words for a type that was not registered with a name
-        raise ModelError(f"the program's arguments or results have no JSON form: {error}") from error
+        raise ModelError(
+            f"the program's arguments or results have no JSON form: {error}"
+        ) from error
 
 
 @dataclass

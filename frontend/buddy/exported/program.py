@@ -20,8 +20,8 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils._pytree import TreeSpec
 
-from ..decompose import decompositions
 from ..attention_capture import fuse_attention
+from ..decompose import decompositions
 from ..errors import ModelError
 from .conditions import conditions_of
 

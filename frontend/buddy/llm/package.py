@@ -3,7 +3,7 @@
 
 """Compiling a causal LM into a model package: a directory that runs without Python.
 
-    manifest.json  model.so  weights.safetensors  tokenizer.json | tokenizer.model
+manifest.json  model.so  weights.safetensors  tokenizer.json | tokenizer.model
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from mlir.dialects import arith, linalg, tensor
 
 from ..types import Dim, TensorSpec, compute_dtype, element_type, static_shape
 from . import reshape, scalar
-from .registry import Unsupported
 from .symbols import Symbols
 
 Number = float | int | bool

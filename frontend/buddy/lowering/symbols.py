@@ -89,7 +89,6 @@ class Symbols:
             result = fold(result, operand)
         return result
 
-
     def real(self, expr: sympy.Expr) -> ir.Value:
         """A number computed from sizes, such as a ratio of two, as an f64 value."""
         kind = ir.F64Type.get()
