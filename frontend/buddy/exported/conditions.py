@@ -16,6 +16,7 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
+from ..errors import ModelError
 from ..executable import symbol_sources
 
 # Tracing specializes 0 and 1, so torch says 2 for any size; programs run with fewer all the same.
@@ -28,25 +29,28 @@ def conditions_of(
     """Relations that must hold, over the symbols that the inputs define, without repetitions.
 
     `functional` is `exported` decomposed, `inputs` are its placeholders of the user's arguments.
+    What depends on data is left to the graph. Raises ModelError for what is no relation.
     """
     values = [node.meta.get("val") for node in inputs]
     known = set(symbol_sources(values))
     if not known:
         return []
     found = dict.fromkeys([*_ranges(functional), *_guards(exported, values)])
-    return [
-        relation
-        for relation in found
-        if isinstance(relation, sympy.core.relational.Relational) and relation.free_symbols <= known
-    ]
+    conditions = [c for c in found if c.free_symbols and c.free_symbols <= known]
+    for condition in conditions:
+        if not isinstance(condition, sympy.core.relational.Relational):
+            raise ModelError(f"the program needs {condition}, which calls cannot be checked for")
+    return conditions
 
 
 def _ranges(program: ExportedProgram) -> Iterator[sympy.Basic]:
-    for expression, bounds in program.range_constraints.items():
+    for symbol, bounds in program.range_constraints.items():
+        if not symbol.is_Symbol:
+            continue  # what follows from its symbols' ranges
         if bounds.lower.is_Integer and bounds.lower > FREE_MINIMUM:
-            yield sympy.Ge(expression, bounds.lower, evaluate=False)
+            yield sympy.Ge(symbol, bounds.lower, evaluate=False)
         if bounds.upper.is_Integer:
-            yield sympy.Le(expression, bounds.upper, evaluate=False)
+            yield sympy.Le(symbol, bounds.upper, evaluate=False)
 
 
 def _guards(exported: ExportedProgram, values: Sequence[Any]) -> list[sympy.Basic]:
