@@ -113,6 +113,10 @@ def compile_model(
             on_stage=on_stage,
             **given,
         )
+    _show_report(as_json, output, report)
+
+
+def _show_report(as_json: bool, output: Path, report) -> None:
     result = {
         "package": str(output),
         "seconds": {name: round(value, 3) for name, value in report.seconds.items()},
