@@ -12,15 +12,16 @@ VENV := .venv/bin
 MODELS := build/models
 GGUF := $(MODELS)/SmolLM2-135M-Instruct.Q4_1.gguf
 PACKAGE := $(MODELS)/smollm2-$(DTYPE)
+IMAGE_MODEL := $(addprefix $(MODELS)/,efficientnet-lite0.pth imagenet-labels.json cat-picture.png)
 NATIVE := CMakeLists.txt pyproject.toml $(shell find midend backend runtime -type f 2>/dev/null)
 PYTHON_SOURCES := $(shell find frontend -name '*.py' 2>/dev/null)
 CTEST := $(VENV)/ctest --test-dir build --output-on-failure --no-tests=error
 
-.PHONY: help demo test test-models bench format setup build model coverage check clean
+.PHONY: help demo test test-models bench format setup build model image-model coverage check clean
 .DEFAULT_GOAL := help
 
 help: ## What make can do
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo "Variables: BUDDY_TOOLCHAIN=auto|apt|pypi  PYTHON=python3  DTYPE=f32|bf16  PROMPT='...'"
 
 build/.setup: tools/setup.py pyproject.toml
@@ -32,7 +33,10 @@ build/.built: build/.setup tools/build.py $(NATIVE)
 	@touch $@
 
 $(GGUF): build/.setup tools/fetch_model.py
-	$(VENV)/python tools/fetch_model.py $@
+	$(VENV)/python tools/fetch_model.py smollm2 $@
+
+$(IMAGE_MODEL): build/.setup tools/fetch_model.py
+	$(VENV)/python tools/fetch_model.py $(basename $(notdir $@)) $@
 
 # A package is compiled again when the compiler, native or Python, is newer than it.
 $(PACKAGE)/manifest.json: $(GGUF) build/.built $(PYTHON_SOURCES)
@@ -41,11 +45,12 @@ $(PACKAGE)/manifest.json: $(GGUF) build/.built $(PYTHON_SOURCES)
 setup: build/.setup ## Install system and Python packages (.venv/)
 build: build/.built ## Compile the native tools, install the package `buddy` into .venv/
 model: $(PACKAGE)/manifest.json ## Fetch SmolLM2-135M and compile it
+image-model: $(IMAGE_MODEL) ## Fetch EfficientNet-Lite0, its labels and a picture of a cat
 
 demo: model ## From a bare machine to an answer of a compiled LLM
 	$(VENV)/python tools/demo.py $(PACKAGE) "$(PROMPT)"
 
-test: build/.built $(GGUF) ## All tests: lit and GoogleTest through ctest, then pytest
+test: build/.built $(GGUF) $(IMAGE_MODEL) ## All tests: lit and GoogleTest through ctest, then pytest
 	$(VENV)/cmake -S . -B build -DBUDDY_BUILD_TESTS=ON
 	$(VENV)/cmake --build build
 	@status=0; \

@@ -28,7 +28,7 @@ SYSTEM_MLIR = Path("/usr/lib/llvm-22/lib/cmake/mlir")
 LLVM_PACKAGES = ["llvm-22-dev", "libmlir-22-dev", "mlir-22-tools", "lld-22", "libomp-22-dev"]
 BUILD_PACKAGES = [
     *("g++", "git", "cmake", "ninja-build", "ccache", "pkg-config"),
-    *("libpcre2-dev", "nlohmann-json3-dev", "libsentencepiece-dev", "libgtest-dev"),
+    *("libpcre2-dev", "nlohmann-json3-dev", "libsentencepiece-dev", "libgtest-dev", "libpng-dev"),
 ]
 
 

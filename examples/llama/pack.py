@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from buddy.llm.model import load_model
-from buddy.llm.package import Report, complete_package
+from buddy.llm.package import complete_package
+from buddy.packaging.directory import Report
 
 model, package, max_seq_len = sys.argv[1:4]
 complete_package(Path(package), load_model(model), int(max_seq_len), Report(Path(package)))

@@ -14,6 +14,7 @@ from .counters import reset, stats
 from .errors import (
     BuddyError,
     CompilerError,
+    InputError,
     LoweringFailed,
     ModelError,
     OptionError,
@@ -25,18 +26,26 @@ from .errors import (
 __path__.extend(str(directory) for directory in driver.library_directories())
 
 # What needs transformers or the launcher is loaded on first use.
-_LAZY = {"compile_package": "buddy.llm.package", "ChatModule": "buddy.llm.chat"}
+_LAZY = {
+    "ChatModule": "buddy.llm.chat",
+    "compile": "buddy.exported.compiled",
+    "compile_package": "buddy.packages",
+    "load_package": "buddy.exported.loaded",
+}
 
 __all__ = [
     "BuddyError",
     "ChatModule",
     "CompilerError",
+    "InputError",
     "LoweringFailed",
     "ModelError",
     "OptionError",
     "OutOfRangeError",
     "UnsupportedOpError",
+    "compile",
     "compile_package",
+    "load_package",
     "reset",
     "stats",
 ]

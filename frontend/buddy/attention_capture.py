@@ -30,7 +30,8 @@ def capture_attention(graph_module: fx.GraphModule) -> None:
 def _rewrite(graph_module: fx.GraphModule, node: fx.Node) -> bool:
     arguments = dict(zip(_NAMES, node.args)) | dict(node.kwargs)
     query, mask = arguments["query"], arguments.get("attn_mask")
-    if arguments.get("dropout_p") or not _is_supported(arguments):
+    operands = (query, arguments["key"], arguments["value"], mask)
+    if arguments.get("dropout_p") or not _is_supported(*map(_value_of, operands)):
         return False
     scale = arguments.get("scale")
     if scale is None:
@@ -40,11 +41,10 @@ def _rewrite(graph_module: fx.GraphModule, node: fx.Node) -> bool:
         scale = size**-0.5
     if not isinstance(scale, fx.Node):  # one that Dynamo holds symbolic is made a number later
         scale = float(scale)
-    inputs = (query, arguments["key"], arguments["value"], mask)
     causal = bool(arguments.get("is_causal", False))
     with graph_module.graph.inserting_before(node):
         new = graph_module.graph.call_function(
-            torch.ops.buddy.attention.default, (*inputs, causal, scale)
+            torch.ops.buddy.attention.default, (*operands, causal, scale)
         )
     new.meta.update(node.meta)
     node.replace_all_uses_with(new)
@@ -52,14 +52,33 @@ def _rewrite(graph_module: fx.GraphModule, node: fx.Node) -> bool:
     return True
 
 
-def _is_supported(arguments: dict) -> bool:
+def _value_of(operand: object) -> object:
+    return operand.meta.get("example_value") if isinstance(operand, fx.Node) else operand
+
+
+def fuse_attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, *, scale=None, **options
+):
+    """`aten.scaled_dot_product_attention` as `torch.ops.buddy.attention`: a decomposition.
+
+    What the fused op does not take is taken apart the way torch does it.
+    """
+    size = query.shape[-1]
+    if dropout_p or not isinstance(size, int) or not _is_supported(query, key, value, attn_mask):
+        return torch.ops.aten.scaled_dot_product_attention.default.decompose(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **options
+        )
+    scale = size**-0.5 if scale is None else float(scale)
+    return torch.ops.buddy.attention.default(query, key, value, attn_mask, is_causal, scale)
+
+
+def _is_supported(query: object, key: object, value: object, mask: object) -> bool:
     """Rank 4, heads of fixed sizes, one batch, one float dtype, a mask of rank 4."""
-    values = [arguments[name].meta.get("example_value") for name in ("query", "key", "value")]
+    values = [query, key, value]
     if not all(isinstance(v, torch.Tensor) and v.dim() == 4 for v in values):
         return False
     if len({v.dtype for v in values}) != 1 or not values[0].is_floating_point():
         return False
     if any(v.shape[0] != values[0].shape[0] or not isinstance(v.shape[3], int) for v in values):
         return False
-    mask = arguments.get("attn_mask")
-    return mask is None or mask.meta["example_value"].dim() == 4
+    return mask is None or mask.dim() == 4

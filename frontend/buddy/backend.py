@@ -59,14 +59,14 @@ def buddy(
         backend = aot_autograd(
             fw_compiler=functools.partial(compile_as, False),
             bw_compiler=functools.partial(compile_as, False),
-            inference_compiler=functools.partial(compile_as, _freezes(chosen, inference)),
+            inference_compiler=functools.partial(compile_as, freezes(chosen, inference)),
             decompositions=decompositions(training=not inference),
             keep_inference_input_mutations=True,
         )
         return backend(graph_module, example_inputs)
 
 
-def _freezes(options: Options, inference: bool) -> bool:
+def freezes(options: Options, inference: bool) -> bool:
     """Parameters are bound once only while no gradient can change them."""
     return inference if options.freeze is None else options.freeze and inference
 
@@ -101,17 +101,27 @@ def _compile_graph(
     options: Options, freeze: bool, graph_module: fx.GraphModule, example_inputs: Sequence[Any]
 ) -> Callable:
     """AOTAutograd's compiler of one graph; the callable takes its arguments as one list."""
-    counters.count("graphs")
     static = _static_inputs() if freeze else frozenset()
+    return _boxed(compile_graph(options, graph_module, static))
+
+
+def compile_graph(
+    options: Options, graph_module: fx.GraphModule, static: frozenset[int]
+) -> Compiled:
+    """A graph of core Aten ops as a callable, with ops that have no lowering run eagerly.
+
+    `static`: placeholders that are the same tensors at every call, to be bound once. Raises
+    UnsupportedOpError with fallback=False.
+    """
+    counters.count("graphs")
     try:
-        compiled = compile_whole(options, graph_module, static)
+        return compile_whole(options, graph_module, static)
     except UnsupportedOpError as error:
         if not options.fallback:
             raise
-        compiled = partition.compile_parts(
+        return partition.compile_parts(
             graph_module, error.ops, static, functools.partial(compile_whole, options)
         )
-    return _boxed(compiled)
 
 
 def _static_inputs() -> frozenset[int]:
@@ -139,10 +149,10 @@ def compile_whole(
 ) -> Compiled:
     """The graph as one compiled module; raises UnsupportedOpError where it cannot be."""
     placeholders = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
-    mutated = _mutated(graph_module)
+    mutated = mutated_placeholders(graph_module)
     # What the graph writes to is never frozen, not even a buffer.
     arguments = [
-        Argument(n.name, _kind(n, i in static and n not in mutated), n in mutated)
+        Argument(n.name, kind_of(n, i in static and n not in mutated), n in mutated)
         for i, n in enumerate(placeholders)
     ]
     module = new_module()
@@ -163,13 +173,13 @@ def compile_whole(
     return launch
 
 
-def _mutated(graph_module: fx.GraphModule) -> set[fx.Node]:
+def mutated_placeholders(graph_module: fx.GraphModule) -> set[fx.Node]:
     """Placeholders that the graph writes to at its end."""
     copy = torch.ops.aten.copy_.default
     return {n.args[0] for n in graph_module.graph.nodes if n.target is copy}
 
 
-def _kind(node: fx.Node, static: bool) -> str:
+def kind_of(node: fx.Node, static: bool) -> str:
     value = node.meta.get("val")
     if isinstance(value, (torch.SymInt, int)):
         return "symbol"

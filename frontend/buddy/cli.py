@@ -20,7 +20,7 @@ from buddy.errors import BuddyError, OptionError
 
 app = typer.Typer(
     name="buddy",
-    help="Compile PyTorch language models into native code and run them.",
+    help="Compile PyTorch models into native code and run them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -64,16 +64,26 @@ def fail(message: str) -> NoReturn:
 @app.command("compile")
 def compile_model(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A Hugging Face directory or a .gguf file.")
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="A Hugging Face directory, a .gguf file, or a .pt2 file of torch.export.",
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory of the package.")],
-    dtype: Annotated[str, typer.Option(help="f32 or bf16: weights and activations.")] = "f32",
-    quant: Annotated[str, typer.Option(help="Quantization of the weights: none.")] = "none",
+    dtype: Annotated[
+        str | None, typer.Option(help="f32 (default) or bf16: a language model's computation.")
+    ] = None,
+    quant: Annotated[
+        str | None, typer.Option(help="Quantization of a language model's weights: none.")
+    ] = None,
     max_seq_len: Annotated[
         int | None, typer.Option(help="Longest context (default: the model's, at most 2048).")
     ] = None,
     target: Annotated[str, typer.Option(help="What to compile for: cpu.")] = "cpu",
-    num_shards: Annotated[int, typer.Option(help="Parts to split the model into: 1.")] = 1,
+    num_shards: Annotated[
+        int | None, typer.Option(help="Parts to split a language model into: 1.")
+    ] = None,
     features: Annotated[
         str, typer.Option(help="CPU features: host, sapphirerapids, host,-amx-tile, or +avx2,+fma.")
     ] = "host",
@@ -86,23 +96,27 @@ def compile_model(
     as_json: Json = False,
 ) -> None:
     """Compile MODEL into a package that runs without Python."""
-    from buddy.llm.package import compile_package
     from buddy.llm.progress import stages
+    from buddy.packages import compile_package
 
+    language = {"quant": quant, "dtype": dtype, "max_seq_len": max_seq_len}
+    language["num_shards"] = num_shards
+    given = {name: value for name, value in language.items() if value is not None}
     with stages(f"Compiling {model.name}") as on_stage:
         report = compile_package(
             model,
             output,
-            quant,
-            dtype,
-            max_seq_len,
-            target,
-            num_shards,
+            target=target,
             features=features,
             dump_dir=dump_stages,
             profile=profile,
             on_stage=on_stage,
+            **given,
         )
+    _show_report(as_json, output, report)
+
+
+def _show_report(as_json: bool, output: Path, report) -> None:
     result = {
         "package": str(output),
         "seconds": {name: round(value, 3) for name, value in report.seconds.items()},

@@ -53,6 +53,10 @@ class OutOfRangeError(BuddyError, IndexError):
     """A computed index lies outside of the tensor that it reads or writes: which op, and where."""
 
 
+class InputError(BuddyError):
+    """A call of an exported program with arguments that it was not exported for."""
+
+
 class OptionError(BuddyError):
     """An option that does not exist, or a value it cannot take."""
 

@@ -21,7 +21,7 @@ import torch
 from .counters import stage
 from .errors import OutOfRangeError
 from .signature import Argument, ImportedFunction, Output
-from .types import Dim
+from .types import Dim, linear_symbol
 from .views import View, windows
 
 ENTRY = "forward"
@@ -54,11 +54,12 @@ class SizeFunction:
     def compile(self, shapes: Sequence[Sequence[Dim]]) -> Callable[[Sequence[Any]], tuple]:
         """`f(args)` giving one tuple of ints per shape."""
         body = ", ".join(
-            "(" + "".join(f"{self._text(d)}, " for d in shape) + ")" for shape in shapes
+            "(" + "".join(f"{self.text(d)}, " for d in shape) + ")" for shape in shapes
         )
         return eval(f"lambda a: ({body}{',' if shapes else ''})", dict(_SIZE_NAMES))
 
-    def _text(self, dim: Dim) -> str:
+    def text(self, dim: Dim) -> str:
+        """The size, or a relation of sizes, as Python over the sources."""
         if isinstance(dim, int):
             return str(dim)
         from torch.utils._sympy.printers import PythonPrinter
@@ -70,24 +71,34 @@ class SizeFunction:
 _SIZE_NAMES = {"max": max, "min": min, "math": math, "torch": torch}
 
 
-def symbol_sources(placeholder_values: Sequence[Any]) -> dict[sympy.Symbol, str]:
-    """For every symbol, the Python expression over the argument list `a` that gives it."""
+def symbol_sources(
+    placeholder_values: Sequence[Any], names: Sequence[str] | None = None
+) -> dict[sympy.Symbol, str]:
+    """For every symbol, the Python expression over the argument list `a` that gives it.
+
+    With `names`, over these variables in place of the list.
+    """
+    names = names or [f"a[{i}]" for i in range(len(placeholder_values))]
     sources: dict[sympy.Symbol, str] = {}
+    solved: dict[sympy.Symbol, str] = {}  # of a dimension that is 2·s: where s itself is nowhere
 
     def add(size: Any, text: str) -> None:
         if isinstance(size, torch.SymInt) and size.node.expr.is_Symbol:
             sources.setdefault(size.node.expr, text)
+        elif isinstance(size, torch.SymInt) and (linear := linear_symbol(size.node.expr)):
+            symbol, multiplier, offset = linear
+            solved.setdefault(symbol, f"(({text} - {offset}) // {multiplier})")
 
-    for i, value in enumerate(placeholder_values):
-        add(value, f"a[{i}]")
-    for i, value in enumerate(placeholder_values):
+    for name, value in zip(names, placeholder_values):
+        add(value, name)
+    for name, value in zip(names, placeholder_values):
         if not isinstance(value, torch.Tensor):
             continue
         for d in range(value.dim()):
-            add(value.shape[d], f"a[{i}].shape[{d}]")
-            add(value.stride(d), f"a[{i}].stride({d})")
-        add(value.storage_offset(), f"a[{i}].storage_offset()")
-    return sources
+            add(value.shape[d], f"{name}.shape[{d}]")
+            add(value.stride(d), f"{name}.stride({d})")
+        add(value.storage_offset(), f"{name}.storage_offset()")
+    return solved | sources
 
 
 class Launcher:

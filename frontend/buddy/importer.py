@@ -30,6 +30,7 @@ from .types import TensorSpec
 MODULE_VERSION = 1
 INLINE_CONSTANT_BYTES = 1024
 SYMBOLIC = (torch.SymInt, torch.SymFloat)
+NUMBERS = (*SYMBOLIC, int)  # what arithmetic on sizes gives
 
 
 def new_module(context: ir.Context | None = None) -> ir.Module:
@@ -156,20 +157,8 @@ class _GraphImporter:
                 self.values[node] = self.emitter.track(argument, self.symbols.spec(value))
             else:
                 self.symbols.define(self.symbols.resolve(value), argument)
-        self._define_missing_symbols()
-
-    def _define_missing_symbols(self) -> None:
-        """Symbols without a placeholder of their own are read off a tensor argument."""
-        from mlir.dialects import arith, tensor
-
-        for node in self.placeholders:
-            value = self.values.get(node)
-            if value is None:
-                continue
-            for i, dim in enumerate(self.emitter.shape(value)):
-                if isinstance(dim, sympy.Symbol) and not self.symbols.knows(dim):
-                    index = arith.constant(ir.IndexType.get(), i)
-                    self.symbols.define(dim, tensor.dim(value, index))
+        given = [self.values[n] for n in self.placeholders if self.values.get(n) is not None]
+        self.symbols.define_missing([(value, self.emitter.shape(value)) for value in given])
 
     # Nodes.
 
@@ -190,7 +179,7 @@ class _GraphImporter:
     def _import_placeholder(self, node: fx.Node) -> None:
         if node not in self.values:
             value = node.meta.get("val")
-            symbolic = isinstance(value, (*SYMBOLIC, int))
+            symbolic = isinstance(value, NUMBERS)
             self.values[node] = self.symbols.resolve(value) if symbolic else None
 
     def _import_constant(self, node: fx.Node) -> None:
@@ -204,7 +193,7 @@ class _GraphImporter:
         value = node.meta.get("val")
         if node.target is operator.getitem:
             self.values[node] = self.values[node.args[0]][node.args[1]]
-        elif isinstance(value, (*SYMBOLIC, int)) and not isinstance(value, bool):
+        elif isinstance(value, NUMBERS) and not isinstance(value, bool):
             self.values[node] = self.symbols.resolve(value)
         elif node.target is torch.ops.aten.copy_.default and node.args[0].op == "placeholder":
             self._import_update(node)

@@ -7,6 +7,8 @@ Each has an eager implementation, so that every captured graph also runs without
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
@@ -29,3 +31,14 @@ def attention(
 @attention.register_fake
 def _(query, key, value, mask, is_causal, scale):
     return query.new_empty((*query.shape[:3], value.shape[3]))
+
+
+@torch.library.custom_op("buddy::sizes", mutates_args=())
+def sizes(values: Sequence[int]) -> torch.Tensor:
+    """Sizes as i64 [len(values)]: what a caller without Python learns about a call's shapes."""
+    return torch.tensor(list(values), dtype=torch.int64)
+
+
+@sizes.register_fake
+def _(values):
+    return torch.empty(len(values), dtype=torch.int64)

@@ -42,6 +42,8 @@ _SHORT_NAMES = {
     torch.bool: "i1",
 }
 
+_DTYPES = {name: dtype for dtype, name in _SHORT_NAMES.items()}
+
 DYNAMIC = ir.ShapedType.get_dynamic_size()
 
 
@@ -68,6 +70,11 @@ def is_supported(value: torch.Tensor) -> bool:
 def short_name(dtype: torch.dtype) -> str:
     """`f32` for torch.float32: how error messages and manifests call a dtype."""
     return _SHORT_NAMES.get(dtype, str(dtype).removeprefix("torch."))
+
+
+def dtype_named(name: str) -> torch.dtype:
+    """The inverse of `short_name`; KeyError for an unknown word."""
+    return _DTYPES[name]
 
 
 def is_float(dtype: torch.dtype) -> bool:
@@ -115,6 +122,21 @@ def product(dims) -> Dim:
     if all(isinstance(dim, int) for dim in dims):
         return math.prod(dims)
     return simplify(sympy.Mul(*dims))
+
+
+def linear_symbol(expr: Any) -> tuple[sympy.Symbol, int, int] | None:
+    """(s, a, b) of a size a·s + b with a > 0, which is enough to tell s; None for any other."""
+    if isinstance(expr, sympy.Symbol):
+        return expr, 1, 0
+    if not isinstance(expr, sympy.Expr) or len(expr.free_symbols) != 1:
+        return None
+    (symbol,) = expr.free_symbols
+    multiplier, offset = _expand(expr).coeff(symbol, 1), _expand(expr).coeff(symbol, 0)
+    if not (multiplier.is_Integer and multiplier > 0 and offset.is_Integer):
+        return None
+    if simplify(expr - multiplier * symbol - offset) != 0:
+        return None
+    return symbol, int(multiplier), int(offset)
 
 
 def simplify(expr: Any) -> Dim:

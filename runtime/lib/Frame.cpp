@@ -51,6 +51,14 @@ void Frame::bind(size_t index, void *data, const int64_t *shape, size_t rank) {
   slots[index].bound = true;
 }
 
+void Frame::bindWeight(size_t index, const Weights &weights) {
+  const Argument &argument = signature().arguments[index];
+  if (!argument.isUsed)
+    return bind(index, nullptr, argument.shape);
+  const WeightTensor &tensor = weights.tensorFor(argument);
+  bind(index, const_cast<void *>(tensor.data), tensor.shape);
+}
+
 void Frame::bindSymbol(size_t index, int64_t value) {
   if (index >= slots.size() || signature().arguments[index].kind != ArgumentKind::Symbol)
     throw ArgumentError("argument " + std::to_string(index) + " of '" + signature().name +

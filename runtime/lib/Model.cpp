@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "buddy/runtime/Model.h"
-#include "buddy/runtime/CpuFeatures.h"
 #include "buddy/runtime/Error.h"
 
 #include <algorithm>
@@ -10,12 +9,6 @@
 using namespace buddy::runtime;
 
 namespace {
-
-/// Refuses a package for another CPU before the loader runs anything of it.
-const Package &requireCpu(const Package &package) {
-  requireFeatures(package.features, package.directory);
-  return package;
-}
 
 /// Whether an argument is part of the model's state between calls.
 bool isCache(const Argument &argument) {
@@ -32,12 +25,10 @@ int64_t byteCount(const Argument &argument, const std::string &file) {
   return bytes;
 }
 
-int64_t alignUp(int64_t bytes) { return (bytes + bufferAlignment - 1) & -bufferAlignment; }
-
 } // namespace
 
-Model::Model(const Package &description)
-    : package(requireCpu(description)), library(package.libraryPath), weights(package.weightsPath),
+Model::Model(const LanguagePackage &description)
+    : package(description), library(package.libraryPath), weights(package.weightsPath),
       cacheMemory({0}), workspace({0}), inputIds({1, chunk()}), logits({1, 1, package.vocabSize}),
       prefill((allocateCaches(), bindEntry("prefill"))), decode(bindEntry("decode")) {
   setTokenCount(decode, 1);
@@ -74,12 +65,8 @@ void Model::bindArgument(Frame &frame, size_t index) {
   const Argument &argument = frame.signature().arguments[index];
   switch (argument.kind) {
   case ArgumentKind::Parameter:
-  case ArgumentKind::Prepared: {
-    if (!argument.isUsed)
-      return frame.bind(index, nullptr, argument.shape);
-    const WeightTensor &tensor = weights.tensorFor(argument);
-    return frame.bind(index, const_cast<void *>(tensor.data), tensor.shape);
-  }
+  case ArgumentKind::Prepared:
+    return frame.bindWeight(index, weights);
   case ArgumentKind::Input:
     return isCache(argument) ? bindCache(frame, index) : bindInput(frame, index);
   case ArgumentKind::Output:

@@ -43,7 +43,7 @@ std::string_view buddy::runtime::name(FinishReason reason) {
 Session::Session(const std::string &directory, int threads) {
   Stopwatch watch;
   setThreadCount(threads);
-  description = readPackage(directory);
+  description = readLanguagePackage(directory);
   model = std::make_unique<Model>(description);
   vocabulary = openTokenizer(description.tokenizerKind, description.tokenizerPath);
   cached.reserve(model->capacity());

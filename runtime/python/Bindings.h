@@ -11,6 +11,9 @@ namespace buddy::runtime {
 /// Executable, Entry, BoundEntry: how buddy.executable launches compiled graphs.
 void bindExecutable(pybind11::module_ &module);
 
+/// Program: what buddy.load_package runs on.
+void bindProgram(pybind11::module_ &module);
+
 /// Session and Tokenizer: what ChatModule runs on.
 void bindSession(pybind11::module_ &module);
 

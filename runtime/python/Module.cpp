@@ -74,6 +74,7 @@ PYBIND11_MODULE(_runtime, module) {
   module.doc() = "Buddy's C++ runtime: compiled modules and LLM sessions.";
   bindExceptions(module);
   bindExecutable(module);
+  bindProgram(module);
   bindSession(module);
   bindProfile(module);
   module.def("set_num_threads", &setThreadCount, py::arg("count"),

@@ -5,7 +5,7 @@
 import pytest
 import torch
 from buddy.llm import chat_template
-from buddy.llm.safetensors_file import ALIGNMENT, PAGE, TensorSpec, create, reserve
+from buddy.packaging.safetensors_file import ALIGNMENT, PAGE, TensorSpec, create, reserve
 from tiny_models import train_tokenizer
 
 HEADERS = (

@@ -13,9 +13,9 @@ struct PackageTest : testing::Test {
   TemporaryDirectory directory;
   Json manifest = packageManifest();
 
-  Package read() {
+  LanguagePackage read() {
     writeFile(directory.file("manifest.json"), manifest.dump());
-    return readPackage(directory.str());
+    return readLanguagePackage(directory.str());
   }
 
   std::string refusal() {
@@ -29,7 +29,7 @@ const std::vector<Message> conversation = {
 } // namespace
 
 TEST_F(PackageTest, ReadsTheManifest) {
-  Package package = read();
+  LanguagePackage package = read();
   EXPECT_EQ(package.name, "one-liner");
   EXPECT_EQ(package.maxSeqLen, languageCapacity);
   EXPECT_EQ(package.bos, 0);
@@ -40,7 +40,7 @@ TEST_F(PackageTest, ReadsTheManifest) {
 
 TEST_F(PackageTest, RefusesWhatIsNoPackage) {
   auto read = [](const std::string &path) {
-    return messageOf<ModelError>([&] { readPackage(path); });
+    return messageOf<ModelError>([&] { readLanguagePackage(path); });
   };
   EXPECT_TRUE(contains(read(directory.str()), "no manifest.json"));
   EXPECT_TRUE(contains(read(directory.file("nowhere")), "not a directory"));
@@ -76,7 +76,7 @@ TEST_F(PackageTest, FilesStayInThePackage) {
 TEST_F(PackageTest, TemplateAndBosAreOptional) {
   manifest["chat_template"] = nullptr;
   manifest["special_tokens"] = {{"bos", nullptr}, {"eos", Json::array()}, {"add_bos", false}};
-  Package package = read();
+  LanguagePackage package = read();
   EXPECT_FALSE(package.chatTemplate);
   EXPECT_FALSE(package.bos);
 }

@@ -95,7 +95,7 @@ class Emitter:
         return self.track(linalg.fill(value, outs=[out]), spec)
 
     def number(self, value: Number | sympy.Expr, dtype: torch.dtype) -> ir.Value:
-        """A Python number, or a symbolic size or real number, as an MLIR scalar of `dtype`."""
+        """A Python number, or one that depends on sizes, as an MLIR scalar of `dtype`."""
         if not isinstance(value, sympy.Expr):
             return scalar.constant(value, element_type(dtype))
         if not value.is_integer:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import torch
 from mlir import ir
-from mlir.dialects import arith
+from mlir.dialects import arith, tensor
 
+from .. import ops  # noqa: F401 - defines torch.ops.buddy.sizes
 from ..types import compute_dtype
 from . import scalar as s
 from .emitter import Emitter
@@ -120,3 +121,11 @@ def to_copy(e: Emitter, x):
 @lowers(torch.ops.prims.convert_element_type.default)
 def convert_element_type(e: Emitter, x, dtype):
     return e.cast(x, e.out.dtype)
+
+
+@lowers(torch.ops.buddy.sizes.default)
+def sizes(e: Emitter, values):
+    """Sizes, and relations between them, as i64 [len(values)]."""
+    wide = ir.IntegerType.get_signless(64)
+    numbers = [arith.index_cast(wide, e.index(value)) for value in values]
+    return tensor.from_elements(e.out.mlir_type(), numbers)

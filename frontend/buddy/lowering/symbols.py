@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sympy
 import torch
 from mlir import ir
-from mlir.dialects import arith, math
+from mlir.dialects import arith, math, tensor
 from torch.utils._sympy import functions
 
-from ..types import Dim, TensorSpec, simplify
+from ..types import Dim, TensorSpec, linear_symbol, simplify
 from .registry import Unsupported
 
 
@@ -49,6 +49,20 @@ class Symbols:
         """Let `value` (an index) stand for `expr`."""
         self._values.setdefault(expr, value)
 
+    def define_missing(self, tensors: Sequence[tuple[ir.Value, Sequence[Dim]]]) -> None:
+        """Symbols without an argument of their own are read off a dimension: s, or else a·s + b."""
+        dims = [(v, i, dim) for v, shape in tensors for i, dim in enumerate(shape)]
+        for value, axis, dim in sorted(dims, key=lambda entry: not _is_symbol(entry[2])):
+            linear = linear_symbol(dim)
+            if linear is None or self.knows(linear[0]):
+                continue
+            symbol, multiplier, offset = linear
+            size = tensor.dim(value, self.value(axis))
+            if not _is_symbol(dim):
+                size = arith.subi(size, self.value(offset))
+                size = arith.floordivsi(size, self.value(multiplier))
+            self.define(symbol, size)
+
     def knows(self, expr: sympy.Expr) -> bool:
         return all(symbol in self._values for symbol in expr.free_symbols)
 
@@ -61,7 +75,7 @@ class Symbols:
         return self._values[dim]
 
     def real(self, expr: sympy.Expr) -> ir.Value:
-        """An expression as an f64: what Python computes with."""
+        """A number computed from sizes, such as a ratio of two, as an f64: as Python computes it."""
         wide = ir.F64Type.get()
         if expr.is_number:
             return arith.constant(wide, float(expr))
@@ -81,14 +95,25 @@ class Symbols:
             whole = _ROUNDINGS[expr.func](self.real(expr.args[0]))
             signed = arith.fptosi(ir.IntegerType.get_signless(64), whole)
             return arith.index_cast(ir.IndexType.get(), signed)
+        if expr.func in _RELATIONS:
+            predicate = arith.CmpIPredicate[_RELATIONS[expr.func]]
+            holds = arith.cmpi(predicate, *map(self.value, expr.args))
+            return arith.index_castui(ir.IndexType.get(), holds)
         fold = _FOLDS.get(expr.func)
         if fold is None:
             raise Unsupported(f"the size {expr} cannot be computed")
         operands = [self._values.get(a) or self._emit(a) for a in _operands(expr)]
+        if expr.func in _DIVISIONS and not expr.args[1].is_Integer:
+            # A divisor is positive wherever the result is used; a trap would be the processor's.
+            operands[1] = arith.maxsi(operands[1], self.value(1))
         result = operands[0]
         for operand in operands[1:]:
             result = fold(result, operand)
         return result
+
+
+def _is_symbol(dim: Dim) -> bool:
+    return isinstance(dim, sympy.Symbol)
 
 
 def _operands(expr: sympy.Expr) -> tuple[sympy.Expr, ...]:
@@ -130,4 +155,20 @@ _FOLDS = {
     functions.CeilDiv: arith.ceildivsi,
     functions.Mod: arith.remsi,
     functions.PythonMod: arith.remsi,
+}
+_DIVISIONS = (
+    functions.FloorDiv,
+    functions.CleanDiv,
+    functions.CeilDiv,
+    functions.Mod,
+    functions.PythonMod,
+)
+# Relations are numbers too: 1 where they hold, 0 where they do not.
+_RELATIONS = {
+    sympy.Eq: "eq",
+    sympy.Ne: "ne",
+    sympy.Ge: "sge",
+    sympy.Gt: "sgt",
+    sympy.Le: "sle",
+    sympy.Lt: "slt",
 }

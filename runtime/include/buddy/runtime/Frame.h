@@ -5,6 +5,7 @@
 #define BUDDY_RUNTIME_FRAME_H
 
 #include "buddy/runtime/Library.h"
+#include "buddy/runtime/Weights.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -33,6 +34,9 @@ public:
   void bind(size_t index, void *data, const Shape &shape) {
     bind(index, data, shape.data(), shape.size());
   }
+
+  /// Points argument `index` at its tensor in a package's weights, or nowhere if it is never read.
+  void bindWeight(size_t index, const Weights &weights);
 
   /// Sets symbol `index`.
   void bindSymbol(size_t index, int64_t value);

@@ -14,6 +14,11 @@
 
 namespace buddy::runtime {
 
+/// The next multiple of bufferAlignment.
+constexpr int64_t alignUp(int64_t bytes) {
+  return (bytes + bufferAlignment - 1) & -bufferAlignment;
+}
+
 /// A contiguous row-major tensor of rank N, laid out as compiled code takes it. It either owns its
 /// memory (64-byte aligned, zeroed) or views memory of someone else, which must then outlive it.
 /// Moving is free; copying elements is only ever said aloud, by Copy(). Beside MappedFile this is
@@ -107,8 +112,7 @@ private:
     void *memory = std::calloc(bytes + bufferAlignment, 1);
     if (!memory)
       throw std::bad_alloc();
-    auto address = reinterpret_cast<uintptr_t>(memory);
-    uintptr_t aligned = (address + bufferAlignment - 1) & ~uintptr_t(bufferAlignment - 1);
+    int64_t aligned = alignUp(reinterpret_cast<int64_t>(memory));
     return {static_cast<T *>(memory), reinterpret_cast<T *>(aligned)};
   }
 

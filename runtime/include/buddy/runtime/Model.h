@@ -26,7 +26,7 @@ namespace buddy::runtime {
 class Model {
 public:
   /// Maps and loads; reads no weights yet. Throws ModelError when code and weights do not fit.
-  explicit Model(const Package &package);
+  explicit Model(const LanguagePackage &package);
 
   /// Most tokens one evaluate() takes.
   int64_t chunk() const { return std::min(package.prefillChunk, package.maxSeqLen); }
@@ -50,7 +50,7 @@ private:
   void allocateWorkspace();
   void setTokenCount(Frame &frame, int64_t count);
 
-  Package package;
+  LanguagePackage package;
   Library library;
   Weights weights;
   std::map<std::string, std::byte *, std::less<>> caches; // into cacheMemory, by argument name

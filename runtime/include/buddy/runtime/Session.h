@@ -60,7 +60,7 @@ public:
   /// Opens a package directory. threads 0: OpenMP's default. Throws ModelError.
   explicit Session(const std::string &directory, int threads = 0);
 
-  const Package &package() const { return description; }
+  const LanguagePackage &package() const { return description; }
   const Tokenizer &tokenizer() const { return *vocabulary; }
   double loadSeconds() const { return loadTime; }
 
@@ -84,7 +84,7 @@ public:
 private:
   class Run;
 
-  Package description;
+  LanguagePackage description;
   std::unique_ptr<Tokenizer> vocabulary;
   std::unique_ptr<Model> model;
   std::vector<TokenId> cached; // the tokens in the model's cache
