@@ -20,6 +20,7 @@ import torch
 
 from .counters import stage
 from .errors import OutOfRangeError
+from .memory import empty
 from .signature import Argument, ImportedFunction, Output
 from .types import Dim, linear_symbol
 from .views import View, windows
@@ -162,7 +163,7 @@ class Launcher:
                 copies = [*(copies or ()), (original if mutable else None, x)]
             call.append((x.data_ptr(), x.shape))
         outputs = [
-            torch.empty(shape, dtype=dtype)
+            empty(shape, dtype)
             for shape, dtype in zip(self.output_shapes(args), self.output_dtypes)
         ]
         bound.run(call, outputs)
@@ -200,7 +201,7 @@ class Launcher:
             if argument["kind"] == "parameter":
                 x = by_name[argument["name"]]
             elif argument["kind"] == "prepared":
-                x = torch.empty(argument["shape"], dtype=_DTYPES[argument["dtype"]])
+                x = empty(argument["shape"], _DTYPES[argument["dtype"]])
                 prepared[argument["name"]] = x
             else:
                 break  # the workspace
@@ -291,7 +292,7 @@ def _picker(positions: list[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
 
 def allocate_workspace(size: int) -> torch.Tensor:
     """Bytes that start at a multiple of 64, which torch's CPU allocator gives."""
-    return torch.empty(max(size, 1), dtype=torch.int8)
+    return empty((max(size, 1),), torch.int8)
 
 
 def finisher(

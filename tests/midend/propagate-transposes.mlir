@@ -100,3 +100,21 @@ func.func @padded(%x: tensor<2x8x5x6xf32>) -> tensor<2x7x10x8xf32> {
   %last = linalg.transpose ins(%padded : tensor<2x8x7x10xf32>) outs(%e : tensor<2x7x10x8xf32>) permutation = [0, 2, 3, 1]
   return %last : tensor<2x7x10x8xf32>
 }
+
+// -----
+
+// Of three dimensions both directions are the same transposition: it sinks, and stays there.
+// CHECK-LABEL: func @padded_lines
+// CHECK-SAME:    %[[X:.*]]: tensor<2x8x5xf32>
+// CHECK:       %[[PAD:.*]] = tensor.pad %[[X]] low[0, 0, 1] high[0, 0, 1]
+// CHECK:       linalg.transpose ins(%[[PAD]]
+func.func @padded_lines(%x: tensor<2x8x5xf32>) -> tensor<2x7x8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<2x5x8xf32>
+  %t = linalg.transpose ins(%x : tensor<2x8x5xf32>) outs(%e : tensor<2x5x8xf32>) permutation = [0, 2, 1]
+  %padded = tensor.pad %t low[0, 1, 0] high[0, 1, 0] {
+  ^bb0(%a: index, %b: index, %c: index):
+    tensor.yield %zero : f32
+  } : tensor<2x5x8xf32> to tensor<2x7x8xf32>
+  return %padded : tensor<2x7x8xf32>
+}
