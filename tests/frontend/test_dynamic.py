@@ -76,6 +76,20 @@ def test_padding_by_symbolic_amounts():
     check_dynamic(pad, [(3, 6)], [(5, 9)], [(2, 8)])
 
 
+def test_transposed_convolutions():
+    w = make((3, 4, 3, 3), torch.float32)
+    torch._dynamo.mark_static(w)
+
+    def grow(x):
+        return (
+            F.conv_transpose2d(x, w, padding=1),
+            F.conv_transpose2d(x, w, stride=2, padding=1, output_padding=1),
+            F.conv_transpose2d(x, w, stride=(3, 4), dilation=2),
+        )
+
+    check_dynamic(grow, [(2, 3, 4, 5)], [(3, 3, 7, 6)])
+
+
 def test_products_of_several_dimensions():
     """Their operands are reshaped and transposed: sizes are known through many reshapes only."""
     w, v = (make((32, 4, 8), torch.float32) for _ in range(2))

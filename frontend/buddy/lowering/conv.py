@@ -13,7 +13,7 @@ import torch
 from mlir import ir
 from mlir.dialects import linalg
 
-from ..types import TensorSpec, compute_dtype
+from ..types import Dim, TensorSpec, compute_dtype, simplify
 from . import scalar as s
 from .emitter import Emitter
 from .registry import Unsupported, lowers
@@ -160,16 +160,15 @@ def _transposed(e: Emitter, x, weight, stride, padding, dilation, groups):
     All o of one remainder by the stride, a phase, are a convolution of x by some of the taps t:
     no zeros between the elements of x are multiplied.
     """
-    sizes = e.shape(x)[2:]
-    if not all(isinstance(d, int) for d in sizes):
-        raise Unsupported("a transposed convolution of a dynamic size")
-    kernel = e.shape(weight)[2:]
+    sizes, kernel = e.shape(x)[2:], e.shape(weight)[2:]
+    if not all(isinstance(k, int) for k in kernel):
+        raise Unsupported("a transposed convolution with a kernel of dynamic size")
     weight = _flipped(e, weight, groups)
     along = [
         [_phase(r, *of_dim) for r in range(of_dim[0])]
         for of_dim in zip(stride, padding, dilation, kernel, sizes, e.out.shape[2:])
     ]
-    reached = [[p for p in phases if p.taps and p.count] for phases in along]
+    reached = [[p for p in phases if p.taps] for phases in along]
     if all(s_ == 1 for s_ in stride) and all(reached):
         return _convolve_phase(e, x, weight, [phases[0] for phases in reached], groups)
     wide = e.out.with_dtype(compute_dtype(e.out.dtype))
@@ -185,26 +184,31 @@ class _Phase:
     """Along one dimension: outputs first, first + stride, ... as a convolution."""
 
     first: int
-    count: int  # of outputs
+    count: Dim  # of outputs
     taps: range  # of the reversed kernel; none: the outputs are zero
     dilation: int
     low: int  # border of x; below zero: elements to leave out
     high: int
 
 
-def _phase(r: int, stride: int, padding: int, dilation: int, kernel: int, size: int, out: int):
+def _phase(r: int, stride: int, padding: int, dilation: int, kernel: int, size: Dim, out: Dim):
     """Output r + stride * q reads x[q + near - m * step] with tap t + m * apart, for all m >= 0."""
     common = math.gcd(dilation, stride)
     apart, step = stride // common, dilation // common
-    count = max(0, -(-(out - r) // stride))
+    more = -((r - simplify(out - stride * size)) // stride)  # outputs than elements of x
+    count = size + more
     first_tap = (t for t in range(min(apart, kernel)) if (r + padding - t * dilation) % stride == 0)
     t = next(first_tap, None)
     if t is None:
         return _Phase(r, count, range(0), step, 0, 0)
     near, taps = (r + padding - t * dilation) // stride, -(-(kernel - t) // apart)
     start = kernel - 1 - t - (taps - 1) * apart
-    low, high = (taps - 1) * step - near, count - 1 + near - (size - 1)
-    if size + min(low, 0) + min(high, 0) <= 0:  # all of them lie beside x
+    low, high = (taps - 1) * step - near, more + near
+    # A size that is not known is 2 or more.
+    least = size if isinstance(size, int) else 2
+    if least + min(more, min(low, 0) + min(high, 0)) <= 0:  # none, or all of them lie beside x
+        if least != size:
+            raise Unsupported("a transposed convolution of a dynamic size, cut down by its padding")
         return _Phase(r, count, range(0), step, 0, 0)
     return _Phase(r, count, range(start, kernel - t, apart), step, low, high)
 
