@@ -70,3 +70,10 @@ def test_nan_and_infinity():
     x = torch.tensor([[1.0, float("nan"), 3.0], [float("inf"), 2.0, 1.0], [float("-inf")] * 3])
     check(lambda x: (x.amax(1), x.amin(1), x.argmax(1), x.argmin(1), x.max(1), x.logsumexp(1))[:4]
           + (x.logsumexp(1),), x)  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(300, 300), (3, 50_000), (51_000,), (40_009,), (2, 3, 20, 999)])
+def test_few_results_of_many_elements(shape):
+    """What threads share in parts, those that divide evenly and those that do not."""
+    check(lambda x: (x.sum(), x.amax(), x.abs().mean(-1), (x > 2).any(), x.argmin()), shape)
+    check(lambda x: (x.sum(), x.prod(), x.amin()), torch.ones(shape, dtype=torch.int64))

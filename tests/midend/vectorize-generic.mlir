@@ -25,9 +25,13 @@ func.func @elementwise(%a: memref<?x64xf32>, %b: memref<64xf32>, %c: memref<?x64
 
 // -----
 
-// A reduction along the rows keeps four partial results; the masked rest folds in nothing.
+// A reduction along the rows keeps four partial results, in a loop that LLVM leaves as it is; the
+// masked rest folds in nothing.
+// CHECK:       #[[ROLLED:.*]] = #llvm.loop_unroll<disable = true>
+// CHECK:       #[[LOOP:.*]] = #llvm.loop_annotation<unroll = #[[ROLLED]]>
 // CHECK-LABEL: func @rowMaximum
 // CHECK-COUNT-4: arith.maximumf {{.*}} : vector<16xf32>
+// CHECK:       } {loop_annotation = #[[LOOP]]}
 // CHECK:       vector.maskedload
 // CHECK:       arith.select
 // CHECK:       vector.reduction <maximumf>

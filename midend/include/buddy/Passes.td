@@ -292,6 +292,19 @@ def PropagateTransposesPass : Pass<"buddy-propagate-transposes", "::mlir::func::
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def SplitReductionsPass : Pass<"buddy-split-reductions", "::mlir::func::FuncOp"> {
+  let summary = "Cut long reductions with few results into parts that threads share.";
+  let description = [{
+    Needs: linalg.generic on tensors.
+    Leaves: a reduction that makes a result for each part, and one that folds these. The parts are
+    the outer dimensions, or equal pieces of the only one.
+    Does not touch: reductions to many results, of several values, by more than one operation, or
+    over one dimension that has no divisor of a good size.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
   let summary = "Cut every kernel into parallel tiles and fuse its producers into them.";
   let description = [{
@@ -363,8 +376,8 @@ def VectorizeGenericPass
   let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
                         "Width of a vector register in bits.">];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
-    "::mlir::vector::VectorDialect"
+    "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
   ];
 }
 

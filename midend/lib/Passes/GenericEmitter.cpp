@@ -111,13 +111,16 @@ Values GenericEmitter::chunks(int64_t unroll, ValueRange carried,
   Value extent = extents[dimension], from = b.index(0);
   Values state(carried);
   auto loop = [&](Value to, int64_t count, bool masked) {
+    bool reducesUnrolled = schedule.reduces && count > 1;
     auto step = [&](Value iv, ValueRange values) {
+      // LLVM would unroll further and then go through memory once for each of the vectors.
+      if (reducesUnrolled)
+        b.keepRolled(iv);
       ivs[dimension] = iv;
       return inner(count, masked ? b.firstLanes(b.sub(extent, iv), lanes) : Value(), values);
     };
-    state = schedule.reduces && count > 1
-                ? reductionLoop(from, to, count * lanes, state, /*summands=*/1, step)
-                : b.loop(from, to, count * lanes, state, step);
+    state = reducesUnrolled ? reductionLoop(from, to, count * lanes, state, /*summands=*/1, step)
+                            : b.loop(from, to, count * lanes, state, step);
     from = to;
   };
   if (unroll > 1)

@@ -92,6 +92,18 @@ LoopBuilder::Values LoopBuilder::loop(Value from, Value to, int64_t step, ValueR
   return Values(loop.getResults());
 }
 
+void LoopBuilder::keepRolled(Value iv) {
+  scf::ForOp loop = scf::getForInductionVarOwner(iv);
+  if (!loop)
+    return;
+  auto unroll = LLVM::LoopUnrollAttr::get(getContext(), /*disable=*/getBoolAttr(true),
+                                          /*count=*/{}, /*runtimeDisable=*/{}, /*full=*/{},
+                                          /*followups=*/{}, {}, {});
+  loop->setAttr(LLVM::LoopAnnotationAttr::getMnemonic(),
+                LLVM::LoopAnnotationAttr::get(getContext(), {}, {}, {}, unroll, {}, {}, {}, {}, {},
+                                              {}, {}, {}, {}, {}, {}));
+}
+
 LoopBuilder::Values LoopBuilder::when(Value condition, ValueRange otherwise,
                                       function_ref<Values()> then) {
   if (std::optional<int64_t> known = constantOf(condition))

@@ -43,6 +43,8 @@ public:
   /// The same with values carried from one iteration to the next.
   Values loop(Value from, Value to, int64_t step, mlir::ValueRange carried,
               llvm::function_ref<Values(Value, mlir::ValueRange)> body);
+  /// Asks LLVM not to unroll the loop whose body is being built, if `iv` counts one.
+  void keepRolled(Value iv);
   /// `condition ? then() : otherwise`.
   Values when(Value condition, mlir::ValueRange otherwise, llvm::function_ref<Values()> then);
   void when(Value condition, llvm::function_ref<void()> then);

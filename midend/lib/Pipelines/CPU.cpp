@@ -54,6 +54,7 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(createFuseElementwisePass());
   pm.addNestedPass<func::FuncOp>(createLinalgFoldUnitExtentDimsPass());
   pm.addNestedPass<func::FuncOp>(createFuseElementwisePass());
+  pm.addNestedPass<func::FuncOp>(createSplitReductionsPass());
   cleanUp(pm);
 }
 
