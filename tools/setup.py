@@ -151,7 +151,6 @@ def pypi_toolchain() -> dict[str, str]:
         "MLIR_DIR": mlir / "cmake/mlir",
         "LLVM_DIR": llvm / "cmake/llvm",
         "BUDDY_OPENMP_LIBRARY": openmp,
-        "BUDDY_OPENMP": openmp,
         "CMAKE_PREFIX_PATH": f"{VENV};{packages / 'nlohmann_json'}",
         "CMAKE_INSTALL_RPATH": f"{mlir};{llvm};{openmp.parent}",
     }

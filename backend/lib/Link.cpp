@@ -5,7 +5,6 @@
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 
 using namespace llvm;
@@ -28,11 +27,8 @@ Error buddy::linkSharedLibrary(ArrayRef<std::string> objects, StringRef library)
   if (std::error_code code = sys::fs::createTemporaryFile("buddy-link", "txt", messages))
     return createFileError("temporary file", code);
   scope_exit removeMessages([&] { sys::fs::remove(messages); });
-  StringRef directory = sys::path::parent_path(BUDDY_OPENMP);
   std::vector<StringRef> arguments{*linker, "-shared", "--gc-sections", "-o", library};
   arguments.insert(arguments.end(), objects.begin(), objects.end());
-  llvm::append_range(arguments, std::initializer_list<StringRef>{BUDDY_OPENMP, "-rpath", directory,
-                                                                 "--as-needed"});
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(messages), StringRef(messages)};
   int status = sys::ExecuteAndWait(*linker, arguments, std::nullopt, redirects);
   if (status == 0)

@@ -30,7 +30,7 @@ def tools_dir() -> Path | None:
 
 
 def num_threads() -> int:
-    """BUDDY_NUM_THREADS: threads of compiled kernels; 0 (default) leaves it to OpenMP."""
+    """BUDDY_NUM_THREADS: threads of compiled kernels; 0 (default): torch's, or OpenMP's."""
     return int(os.environ.get("BUDDY_NUM_THREADS", "0"))
 
 

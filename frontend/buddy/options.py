@@ -39,7 +39,7 @@ class Options:
     )
     dialect: str = _option("linalg", "'linalg' or 'tosa'", _one_of("linalg", "tosa"))
     target: str = _option("cpu", "'cpu'", _one_of("cpu"))
-    num_threads: int = _option(0, "a number of threads, 0 for OpenMP's own choice", _count)
+    num_threads: int = _option(0, "a number of threads, 0 for torch's", _count)
     dump_dir: str | Path | None = _option(
         None, "a directory, or None", lambda v: v is None or isinstance(v, (str, Path))
     )

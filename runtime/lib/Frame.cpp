@@ -102,6 +102,6 @@ int64_t Frame::workspaceSize() const {
 
 void Frame::invoke() const {
   requireBound(slots.size());
-  prepareThreads();
+  ThreadScope threads;
   entry.invoke(pointers.data());
 }

@@ -7,6 +7,7 @@
 #include "buddy/runtime/Profile.h"
 
 #include "ProfileData.h"
+#include "Threads.h"
 
 #include <cstring>
 #include <dlfcn.h>
@@ -55,6 +56,8 @@ Library::Library(const std::string &path) : file(path), handle(open(path)) {
     parsed = parseManifest(text, file);
     requireFeatures(parsed.features, file);
     resolveEntries();
+    if (void *runner = dlsym(handle, runnerSymbol); runner && teamRunner())
+      *static_cast<TeamRunner **>(runner) = teamRunner();
     if (isProfiling())
       profileEntries();
   } catch (...) {

@@ -1,15 +1,20 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The threads of compiled modules: how many, and on which CPUs. OpenMP is reached by dlsym in
-// libomp itself: in a torch process the plain names would bind to torch's libgomp.
+// The threads of compiled modules: OpenMP's, how many, and on which CPUs. It is reached by dlsym:
+// the runtime that the process has (in a torch process torch's libgomp), so that its threads are
+// shared, else the one that we bring along.
+
+#include "Threads.h"
 
 #include "buddy/runtime/Error.h"
 #include "buddy/runtime/Library.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <dlfcn.h>
+#include <pthread.h>
 #include <sched.h>
 #include <vector>
 
@@ -17,26 +22,44 @@ using namespace buddy::runtime;
 
 namespace {
 
-/// The functions of LLVM's OpenMP runtime that we call.
+std::atomic<int> requestedCount{0};
+
+struct OpenMP;
+const OpenMP &openMP();
+
+/// The functions of the OpenMP runtime that we call.
 struct OpenMP {
   void (*setNumThreads)(int) = nullptr;
   int (*getMaxThreads)() = nullptr;
   int (*getThreadNumber)() = nullptr;
+  int (*getTeamSize)() = nullptr;
   /// Runs `body(data)` on `count` threads (0: as many as set): what GNU's compiler calls.
   void (*parallel)(void (*body)(void *), void *data, unsigned count, unsigned flags) = nullptr;
-  int defaultCount = 1;
 
   OpenMP() {
+    void *library = RTLD_DEFAULT;
     // Never unloaded: its worker threads outlive the modules that started them.
-    void *library = dlopen(BUDDY_OPENMP_SONAME, RTLD_NOW | RTLD_NODELETE);
-    if (!library)
+    if (!dlsym(library, "GOMP_parallel") &&
+        !(library = dlopen(BUDDY_OPENMP_SONAME, RTLD_NOW | RTLD_NODELETE)))
       return;
     find(library, "omp_set_num_threads", setNumThreads);
     find(library, "omp_get_max_threads", getMaxThreads);
     find(library, "omp_get_thread_num", getThreadNumber);
+    find(library, "omp_get_num_threads", getTeamSize);
     find(library, "GOMP_parallel", parallel);
-    if (getMaxThreads)
-      defaultCount = getMaxThreads();
+    // In a forked process GNU's runtime would wait for threads that are gone; LLVM's starts anew.
+    if (fileOf(library, "GOMP_parallel") != fileOf(library, "__kmpc_fork_call"))
+      pthread_atfork(nullptr, nullptr, [] {
+        requestedCount = 0;
+        openMP().setNumThreads(1);
+      });
+  }
+
+  /// Where the library that has the function begins in memory.
+  static void *fileOf(void *library, const char *function) {
+    Dl_info info{};
+    dladdr(dlsym(library, function), &info);
+    return info.dli_fbase;
   }
 
   template <typename Function>
@@ -49,9 +72,6 @@ const OpenMP &openMP() {
   static const OpenMP instance;
   return instance;
 }
-
-std::atomic<int> requestedCount{0};
-thread_local int appliedCount = 0;
 
 /// A team of threads, asked where they run and told where to go.
 class Team {
@@ -152,7 +172,25 @@ void spreadThreads() {
     team.move();
 }
 
+void runOnTeam(TeamBody *body, void *data) {
+  struct Call {
+    TeamBody *body;
+    void *data;
+  } call{body, data};
+  openMP().parallel(
+      [](void *pointer) {
+        auto &call = *static_cast<Call *>(pointer);
+        call.body(call.data, openMP().getThreadNumber(), openMP().getTeamSize());
+      },
+      &call, 0, 0);
+}
+
 } // namespace
+
+TeamRunner *buddy::runtime::teamRunner() {
+  const OpenMP &omp = openMP();
+  return omp.parallel && omp.getThreadNumber && omp.getTeamSize ? runOnTeam : nullptr;
+}
 
 void buddy::runtime::setThreadCount(int count) {
   if (count < 0)
@@ -163,13 +201,22 @@ void buddy::runtime::setThreadCount(int count) {
 
 int buddy::runtime::threadCount() {
   int count = requestedCount;
-  return count ? count : openMP().defaultCount;
+  if (!count && openMP().getMaxThreads)
+    count = openMP().getMaxThreads();
+  return std::max(count, 1);
 }
 
-void buddy::runtime::prepareThreads() {
+ThreadScope::ThreadScope() {
   int count = requestedCount;
-  if (count != appliedCount && openMP().setNumThreads)
-    openMP().setNumThreads(threadCount());
-  appliedCount = count;
+  const OpenMP &omp = openMP();
+  if (count && omp.setNumThreads && omp.getMaxThreads && omp.getMaxThreads() != count) {
+    previous = omp.getMaxThreads();
+    omp.setNumThreads(count);
+  }
   spreadThreads();
+}
+
+ThreadScope::~ThreadScope() {
+  if (previous)
+    openMP().setNumThreads(previous);
 }

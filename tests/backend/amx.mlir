@@ -6,7 +6,7 @@
 
 // Tiles are set up once a thread, and sums stay in them over the depth: nothing but operands is
 // loaded between the first zero and the only stores.
-// CHECK-LABEL: {{^}}matmul_0..omp_par:
+// CHECK-LABEL: {{^}}matmul_0.tiles:
 // CHECK:       ldtilecfg
 // CHECK-NOT:   ldtilecfg
 // CHECK-COUNT-4: tilezero

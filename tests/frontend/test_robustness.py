@@ -19,7 +19,7 @@ from pathlib import Path
 import buddy
 import pytest
 import torch
-from buddy import driver
+from buddy import _runtime, driver
 from checking import assert_same, compiled
 from torch import nn
 
@@ -106,13 +106,41 @@ def test_processes_compile_at_once(tmp_path):
     assert misses == ["0", "0", "1"]
 
 
+def test_threads_are_those_of_torch():
+    """torch.set_num_threads holds for compiled code, which brings no threads of its own."""
+    x = torch.rand(1000, 1000)
+    run = compiled(lambda x: x.exp().sum(1))
+    before = torch.get_num_threads()
+    _runtime.set_num_threads(0)  # no option of another test
+    try:
+        torch.set_num_threads(1)
+        run(x)
+        assert _runtime.num_threads() == 1
+        torch.set_num_threads(2)
+        x.exp()  # has threads from here on
+        threads = os.listdir("/proc/self/task")
+        assert_same(run(x), x.exp().sum(1))
+        assert _runtime.num_threads() == 2
+        assert os.listdir("/proc/self/task") == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_fork_after_compile():
-    """A forked process calls what its parent compiled, and compiles; the parent goes on."""
+    """A forked process calls what its parent compiled, and compiles; the parent goes on.
+
+    Its eager operators are small: large ones wait for threads that are gone.
+    """
     model = Model()
     run = torch.compile(model, backend="buddy")
     check_model(run, model)
+    x = torch.rand(1000, 1000)
+    shared = compiled(lambda x: x.exp().sum(1))  # among threads
+    expected = x.exp().sum(1)
+    assert_same(shared(x), expected)
 
     def child() -> None:
+        assert_same(shared(x), expected)
         check_model(run, model)
         check_model(run, model, rows=9)
 

@@ -2,12 +2,18 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// One region; the scratch of a tile is made once a thread, outside of the loop.
+// One region; the scratch of a tile is made once a thread, outside of the loop over its part: tiles
+// from 4 thread / team to 4 (thread + 1) / team.
 // CHECK-LABEL: func private @kernel
-// CHECK:       omp.parallel
+// CHECK:       buddy.parallel {
+// CHECK-NEXT:  ^bb0(%[[THREAD:.*]]: index, %[[TEAM:.*]]: index):
+// CHECK-NEXT:    %[[FROM:.*]] = arith.muli %{{.*}}, %[[THREAD]]
+// CHECK-NEXT:    %[[BEGIN:.*]] = arith.divui %[[FROM]], %[[TEAM]]
+// CHECK-NEXT:    %[[NEXT:.*]] = arith.addi %[[THREAD]]
+// CHECK-NEXT:    %[[TO:.*]] = arith.muli %{{.*}}, %[[NEXT]]
+// CHECK-NEXT:    %[[END:.*]] = arith.divui %[[TO]], %[[TEAM]]
 // CHECK:         memref.alloca
-// CHECK:         omp.wsloop
-// CHECK:           omp.loop_nest
+// CHECK:         scf.for %{{.*}} = %[[BEGIN]] to %[[END]]
 // CHECK-NOT:       memref.alloca
 // CHECK-NOT:   scf.forall
 func.func private @kernel(%x: memref<64xf32>) attributes {buddy.kernel} {

@@ -78,7 +78,7 @@ TEST(Threads, ATeamOnOneCpuIsSpread) {
     if (!pair.isTogether()) // the kernel was faster
       continue;
     ++together;
-    prepareThreads();
+    ThreadScope();
     spread += !pair.isTogether();
   }
   setThreadCount(0);

@@ -201,6 +201,17 @@ def LowerStructuralOpsPass : Pass<"buddy-lower-structural-ops"> {
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def OutlineParallelPass : Pass<"buddy-outline-parallel", "::mlir::ModuleOp"> {
+  let summary = "Turn what threads run into functions.";
+  let description = [{
+    Needs: buddy.parallel in functions of the LLVM dialect.
+    Leaves: a call through the module's variable `buddy_run_parallel`, where whoever loads the
+    module puts its threads; so a module depends on no threading library, and compiled code shares
+    the threads that the process has, PyTorch's for one. Until then it runs on the calling thread.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 def PackMatmulPass : Pass<"buddy-pack-matmul"> {
   let summary = "Pack the right-hand side of products into panels of the register tile.";
   let description = [{
@@ -220,14 +231,14 @@ def PackMatmulPass : Pass<"buddy-pack-matmul"> {
 }
 
 def ParallelizeTilesPass : Pass<"buddy-parallelize-tiles", "::mlir::func::FuncOp"> {
-  let summary = "Share the tiles of a kernel among OpenMP threads.";
+  let summary = "Share the tiles of a kernel among threads.";
   let description = [{
     Needs: scf.forall on memrefs, without results.
-    Leaves: one parallel region with one statically scheduled loop over all tiles; stack buffers
-    of a tile are made once a thread.
+    Leaves: one `buddy.parallel`, in which each thread goes through neighbouring tiles, as many as
+    the others or one more; stack buffers of a tile are made once a thread.
     Does not touch: a forall inside of another; it stays sequential.
   }];
-  let dependentDialects = ["::mlir::omp::OpenMPDialect", "::mlir::arith::ArithDialect",
+  let dependentDialects = ["::buddy::BuddyDialect", "::mlir::arith::ArithDialect",
                            "::mlir::affine::AffineDialect"];
 }
 
@@ -418,7 +429,7 @@ def VerifyPhasePass : Pass<"buddy-verify-phase", "::mlir::ModuleOp"> {
     Leaves: it as it is; fails naming each operation that the state `phase` forbids. `kernels`:
     no work in entry points. `bufferized`: no tensors, no results of kernels. `vectorized`: no
     linalg or buddy ops.
-    `llvm`: LLVM and OpenMP dialects alone.
+    `llvm`: the LLVM dialect alone.
   }];
   let options = [Option<"phase", "phase", "std::string", /*default=*/"\"llvm\"",
                         "kernels, bufferized, vectorized or llvm.">];

@@ -129,6 +129,12 @@ LogicalResult Conv2DOp::verify() {
   return success();
 }
 
+LogicalResult ParallelOp::verifyRegions() {
+  if (getBody().empty() || getBody().getNumArguments() != 2)
+    return emitOpError("takes the number of a thread and of all threads");
+  return success();
+}
+
 LogicalResult ScatterOp::verify() {
   ShapedType positions = shaped(getPositions()), source = shaped(getSource()),
              out = shaped(getInit());

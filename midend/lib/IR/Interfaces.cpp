@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "buddy/IR/BuddyDialect.h"
 
+#include "mlir/Conversion/ConvertToLLVM/ToLLVMInterface.h"
+#include "mlir/Conversion/LLVMCommon/Pattern.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
@@ -155,11 +157,40 @@ struct ProductTiling : TilingInterface::ExternalModel<ProductTiling<Op>, Op> {
   }
 };
 
+/// What a team runs takes LLVM's types.
+struct ParallelToLLVM : ConvertOpToLLVMPattern<buddy::ParallelOp> {
+  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+
+  LogicalResult matchAndRewrite(buddy::ParallelOp op, OpAdaptor,
+                                ConversionPatternRewriter &rewriter) const override {
+    auto converted = buddy::ParallelOp::create(rewriter, op.getLoc());
+    rewriter.inlineRegionBefore(op.getBody(), converted.getBody(), converted.getBody().end());
+    if (failed(rewriter.convertRegionTypes(&converted.getBody(), *getTypeConverter())))
+      return failure();
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct ToLLVM : ConvertToLLVMPatternInterface {
+  using ConvertToLLVMPatternInterface::ConvertToLLVMPatternInterface;
+
+  void populateConvertToLLVMConversionPatterns(ConversionTarget &target,
+                                               LLVMTypeConverter &converter,
+                                               RewritePatternSet &patterns) const override {
+    target.addDynamicallyLegalOp<buddy::ParallelOp>(
+        [&](buddy::ParallelOp op) { return converter.isLegal(&op.getBody()); });
+    target.addLegalOp<buddy::ParallelEndOp>();
+    patterns.add<ParallelToLLVM>(converter);
+  }
+};
+
 } // namespace
 
 void buddy::registerDialect(DialectRegistry &registry) {
   registry.insert<BuddyDialect>();
-  registry.addExtension(+[](MLIRContext *context, BuddyDialect *) {
+  registry.addExtension(+[](MLIRContext *context, BuddyDialect *dialect) {
+    dialect->addInterfaces<ToLLVM>();
     AttentionOp::attachInterface<DestinationModel<AttentionOp>>(*context);
     MatmulOp::attachInterface<DestinationModel<MatmulOp>>(*context);
     MatmulOp::attachInterface<ProductTiling<MatmulOp>>(*context);

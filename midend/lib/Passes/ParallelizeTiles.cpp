@@ -3,7 +3,6 @@
 #include "buddy/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
@@ -58,32 +57,35 @@ void hoistScratch(scf::ForallOp forall, Operation *before) {
       op->moveBefore(before);
 }
 
+/// `tiles` x `thread` / `team`: where the part of a thread begins.
+Value partOf(OpBuilder &b, Location loc, Value tiles, Value thread, Value team) {
+  Value product = arith::MulIOp::create(b, loc, tiles, thread);
+  return arith::DivUIOp::create(b, loc, product, team);
+}
+
 void parallelize(scf::ForallOp forall) {
   Location loc = forall.getLoc();
   OpBuilder b(forall);
   SmallVector<Value> counts = tripCounts(b, forall);
-  Value zero = arith::ConstantIndexOp::create(b, loc, 0);
   Value one = arith::ConstantIndexOp::create(b, loc, 1);
   Value tiles = one;
   for (Value count : counts)
     tiles = arith::MulIOp::create(b, loc, tiles, count);
 
-  auto parallel = omp::ParallelOp::create(b, loc);
-  b.createBlock(&parallel.getRegion());
-  auto share = omp::WsloopOp::create(b, loc);
-  omp::TerminatorOp::create(b, loc);
-  hoistScratch(forall, share);
-  b.createBlock(&share.getRegion());
-  auto nest = omp::LoopNestOp::create(b, loc, /*collapse_num_loops=*/uint64_t(1), zero, tiles, one,
-                                      /*loop_inclusive=*/false, /*tile_sizes=*/nullptr);
-  Block *body = b.createBlock(&nest.getRegion(), {}, b.getIndexType(), loc);
+  auto parallel = ParallelOp::create(b, loc);
+  Type index = b.getIndexType();
+  Block *body = b.createBlock(&parallel.getBody(), {}, {index, index}, {loc, loc});
+  Value thread = body->getArgument(0), team = body->getArgument(1);
+  Value from = partOf(b, loc, tiles, thread, team);
+  Value to = partOf(b, loc, tiles, arith::AddIOp::create(b, loc, thread, one), team);
+  auto loop = scf::ForOp::create(b, loc, from, to, one);
+  ParallelEndOp::create(b, loc);
+  hoistScratch(forall, loop);
+  b.setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> indices = tileIndices(b, forall, loop.getInductionVar(), counts);
   IRRewriter rewriter(b);
-  SmallVector<Value> indices = tileIndices(b, forall, body->getArgument(0), counts);
   rewriter.eraseOp(forall.getTerminator());
-  rewriter.setInsertionPointToEnd(body);
-  rewriter.mergeBlocks(forall.getBody(), body, indices);
-  rewriter.setInsertionPointToEnd(body);
-  omp::YieldOp::create(rewriter, loc);
+  rewriter.inlineBlockBefore(forall.getBody(), loop.getBody()->getTerminator(), indices);
   rewriter.eraseOp(forall);
 }
 
@@ -93,9 +95,8 @@ struct ParallelizeTilesPass : impl::ParallelizeTilesPassBase<ParallelizeTilesPas
   void runOnOperation() override {
     SmallVector<scf::ForallOp> outermost;
     getOperation().walk<WalkOrder::PreOrder>([&](scf::ForallOp forall) {
-      if (!forall.getOutputs().empty())
-        return WalkResult::skip();
-      outermost.push_back(forall);
+      if (forall.getOutputs().empty())
+        outermost.push_back(forall);
       return WalkResult::skip();
     });
     for (scf::ForallOp forall : outermost)

@@ -42,7 +42,7 @@ bool isAllowedInVectorized(Operation *op) {
 }
 
 bool isAllowedInLLVM(Operation *op) {
-  return isa<ModuleOp>(op) || isa<LLVM::LLVMDialect, omp::OpenMPDialect>(op->getDialect());
+  return isa<ModuleOp>(op) || isa<LLVM::LLVMDialect>(op->getDialect());
 }
 
 struct VerifyPhasePass : impl::VerifyPhasePassBase<VerifyPhasePass> {

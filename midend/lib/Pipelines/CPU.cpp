@@ -165,10 +165,11 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   // What is one instruction (fma, floor, abs) must not become a call for each lane.
   pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());
-  // All at once, OpenMP's regions too: only here do tiles have a type that their blocks can take.
+  // All at once, what threads run too: only here do AMX tiles have a type that blocks can take.
   pm.addPass(createConvertToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   cleanUp<LLVM::LLVMFuncOp>(pm);
+  pm.addPass(createOutlineParallelPass());
   verify(pm, "llvm");
 }
 

@@ -52,7 +52,7 @@ llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createHostMachine(llvm::Str
 /// LLVM's default pipeline at the machine's level.
 void optimize(llvm::Module &module, llvm::TargetMachine &machine);
 
-/// Links objects into a shared library against libomp, libm and libc.
+/// Links objects into a shared library. It finds libm and libc in the process that loads it.
 llvm::Error linkSharedLibrary(llvm::ArrayRef<std::string> objects, llvm::StringRef library);
 
 } // namespace buddy

@@ -8,6 +8,7 @@
 
 include "mlir/Dialect/Arith/IR/ArithBase.td"
 include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
@@ -100,6 +101,23 @@ def Buddy_MatmulOp : Buddy_DestinationOp<"matmul"> {
       return getTransposed() ? rank - 2 : rank - 1;
     }
   }];
+}
+
+def Buddy_ParallelOp : Buddy_Op<"parallel", [AutomaticAllocationScope, RecursiveMemoryEffects]> {
+  let summary = "Run by every thread of a team.";
+  let description = [{
+    The region's arguments are the number of the thread, from 0, and how many there are. It ends in
+    `buddy.parallel_end`, where all threads wait for each other.
+  }];
+  let regions = (region AnyRegion:$body);
+  let assemblyFormat = "$body attr-dict";
+  let hasRegionVerifier = 1;
+}
+
+def Buddy_ParallelEndOp : Buddy_Op<"parallel_end", [
+    Terminator, ReturnLike, Pure, ParentOneOf<["ParallelOp"]>]> {
+  let summary = "The end of what a team of threads runs.";
+  let assemblyFormat = "attr-dict";
 }
 
 def Buddy_ScatterOp : Buddy_DestinationOp<"scatter"> {

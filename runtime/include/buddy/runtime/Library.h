@@ -52,16 +52,26 @@ private:
   std::map<std::string, EntryPoint, std::less<>> entries;
 };
 
-/// Threads that modules use from now on, whichever thread calls them; 0 restores OpenMP's default.
+/// Threads that modules use from now on, whichever thread calls them; 0 leaves it to the OpenMP
+/// runtime of the process, of which PyTorch's CPU build sets the number (torch.set_num_threads).
 void setThreadCount(int count);
 
-/// What setThreadCount set, or OpenMP's default.
+/// What setThreadCount set, or what OpenMP says for the calling thread.
 int threadCount();
 
-/// Makes the calling thread's OpenMP state agree with setThreadCount, which OpenMP keeps for each
-/// calling thread, and, at most once a millisecond, sees to it that no two threads of its team run
-/// on one CPU while another is free. Frame calls it before each invocation.
-void prepareThreads();
+/// The calling thread's OpenMP state as setThreadCount wants it, for as long as the object lives.
+/// At most once a millisecond a new one also sees to it that no two threads of the team run on one
+/// CPU while another is free. Frame makes one for each invocation.
+class ThreadScope {
+public:
+  ThreadScope();
+  ~ThreadScope();
+  ThreadScope(const ThreadScope &) = delete;
+  ThreadScope &operator=(const ThreadScope &) = delete;
+
+private:
+  int previous = 0; // to be restored, if any
+};
 
 } // namespace buddy::runtime
 

@@ -15,6 +15,10 @@
 //   void buddy_profile_<entry>(void *const *arguments);     the same as invoke, reporting to
 //   ProfileHooks buddy_profile_hooks;                       which must be filled in before
 //
+// A module whose kernels can be shared by threads also exports
+//   TeamRunner *buddy_run_parallel;                         which may be filled in before: until then
+//                                                           the calling thread does everything
+//
 // arguments[i] points to a MemRefDescriptor, or to an int64_t for a symbol. Order: the graph's own
 // arguments, prepared weights, outputs, then one workspace (memref<?xi8>, 64-byte aligned).
 // buddy_workspace_<entry> reads only the graph's own arguments; the rest may be missing.
@@ -38,10 +42,15 @@ constexpr char invokePrefix[] = "buddy_invoke_";
 constexpr char workspacePrefix[] = "buddy_workspace_";
 constexpr char profilePrefix[] = "buddy_profile_";
 constexpr char profileHooksSymbol[] = "buddy_profile_hooks";
+constexpr char runnerSymbol[] = "buddy_run_parallel";
 
 extern "C" {
 using InvokeFunction = void (*)(void *const *arguments);
 using WorkspaceFunction = int64_t (*)(void *const *arguments);
+/// What each thread of a team runs: its number, from 0, and how many there are.
+using TeamBody = void(void *data, int64_t thread, int64_t team);
+/// Runs `body` on a team of threads, the caller's among them, and returns when all have.
+using TeamRunner = void(TeamBody *body, void *data);
 }
 
 /// What a profiled entry point calls around each of its kernels, and around itself as a whole.
