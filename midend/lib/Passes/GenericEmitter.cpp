@@ -17,8 +17,6 @@ using Values = LoopBuilder::Values;
 /// Vectors that a reduction keeps in flight: the latency of an addition in vectors.
 constexpr int64_t reductionUnroll = 4;
 
-static bool isMemRef(Value value) { return isa<MemRefType>(value.getType()); }
-
 /// LLVM cannot move vectors of 16-bit floats whose length is not a power of two.
 static bool hasHalves(linalg::LinalgOp op) {
   return llvm::any_of(op->getOperands(), [](Value operand) {

@@ -71,6 +71,8 @@ public:
 /// The value if it is known when compiling.
 std::optional<int64_t> constantOf(mlir::Value value);
 
+inline bool isMemRef(mlir::Value value) { return mlir::isa<mlir::MemRefType>(value.getType()); }
+
 /// Whether consecutive elements of the last dimension are neighbours in memory.
 bool hasUnitInnerStride(mlir::Value memref);
 

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Extents.h"
 #include "buddy/Passes.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
@@ -22,13 +23,6 @@ constexpr int64_t kFewestResults = 16;
 
 /// Elements for which it pays to wake a second thread.
 constexpr int64_t kFewestElements = 1 << 15;
-
-/// Stands for an extent that is not known.
-constexpr int64_t kTypicalExtent = 256;
-
-int64_t typicalIfDynamic(int64_t extent) {
-  return ShapedType::isDynamic(extent) ? kTypicalExtent : extent;
-}
 
 /// The operation that folds the elements of a reduction whose few results are many elements each.
 Operation *findCombiner(linalg::GenericOp op) {

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Extents.h"
 #include "MatmulBlocking.h"
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
@@ -18,30 +19,18 @@ namespace buddy {
 #include "buddy/Passes.h.inc"
 namespace {
 
-/// Stands for an extent that is not known: a sequence length, a batch.
-constexpr int64_t kTypicalExtent = 256;
-
 SmallVector<int64_t> loopExtents(Operation *root) {
-  if (auto linalgOp = dyn_cast<linalg::LinalgOp>(root)) {
-    SmallVector<int64_t> extents = linalgOp.getStaticLoopRanges();
-    for (int64_t &extent : extents)
-      if (ShapedType::isDynamic(extent))
-        extent = kTypicalExtent;
-    return extents;
-  }
-  SmallVector<int64_t> extents(cast<ShapedType>(root->getResult(0).getType()).getShape());
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(root);
+  auto extents =
+      linalgOp ? linalgOp.getStaticLoopRanges()
+               : SmallVector<int64_t>(cast<ShapedType>(root->getResult(0).getType()).getShape());
   for (int64_t &extent : extents)
-    if (ShapedType::isDynamic(extent))
-      extent = kTypicalExtent;
+    extent = typicalIfDynamic(extent);
   return extents;
 }
 
 /// Tiles that a product should have, so that threads have several each.
 constexpr int64_t kFewestTiles = 16;
-
-int64_t typicalIfDynamic(int64_t extent, int64_t unit = 1) {
-  return ShapedType::isDynamic(extent) ? llvm::divideCeil(kTypicalExtent, unit) : extent;
-}
 
 /// Rows of a tile, a multiple of `unit`, so that known ones are cut evenly: 128 as 64 + 64, not as
 /// 96 + 32.

@@ -17,8 +17,6 @@ namespace buddy {
 #include "buddy/Passes.h.inc"
 namespace {
 
-bool isMemRef(Value value) { return isa<MemRefType>(value.getType()); }
-
 /// Whether the operand can be read and written in vectors along a dimension: contiguous in
 /// it (a window may shift it), or the same for all of it.
 bool allowsVectors(linalg::LinalgOp op, OpOperand &operand, int64_t dimension) {
