@@ -90,6 +90,29 @@ def test_transposed_convolutions():
     check_dynamic(grow, [(2, 3, 4, 5)], [(3, 3, 7, 6)])
 
 
+def test_pooling_to_a_given_size():
+    """Windows whose number is known, and whose length depends on a size."""
+
+    def pool(x):
+        return (
+            F.adaptive_avg_pool2d(x, (2, 3)),
+            F.adaptive_avg_pool3d(x, (3, 2, 1)),
+            F.adaptive_avg_pool1d(x[0], 3),
+            *F.adaptive_max_pool2d(x, (3, 2), return_indices=True),
+            *F.adaptive_max_pool3d(x, (2, 3, 4), return_indices=True),
+        )
+
+    check_dynamic(pool, [(2, 3, 7, 6)], [(3, 4, 5, 9)], [(2, 2, 4, 3)])
+
+
+def test_searches_in_sequences_of_any_length():
+    def search(x, y):
+        table = x.sort().values
+        return torch.searchsorted(table, y), torch.bucketize(y, table[0], right=True)
+
+    check_dynamic(search, [(2, 5), (2, 9)], [(3, 8), (3, 4)], [(2, 2), (2, 3)], [(4, 17), (4, 5)])
+
+
 def test_products_of_several_dimensions():
     """Their operands are reshaped and transposed: sizes are known through many reshapes only."""
     w, v = (make((32, 4, 8), torch.float32) for _ in range(2))

@@ -131,9 +131,10 @@ def _to_positions(grad_output, x, indices, spatial: int):
 def adaptive_avg_pool(x, output_size):
     """Windows of unequal size, as a product with the matrix of each dimension."""
     sizes = x.shape[-len(output_size) :]
-    if not all(isinstance(d, int) and d for d in (*sizes, *output_size)):
+    if _none_of(sizes) or _none_of(output_size):
         return NotImplemented
-    if len(output_size) == 2 and all(d % o == 0 for d, o in zip(sizes, output_size)):
+    static = all(isinstance(d, int) for d in (*sizes, *output_size))
+    if static and len(output_size) == 2 and all(d % o == 0 for d, o in zip(sizes, output_size)):
         return NotImplemented  # plain windows
     for i, (size, count) in enumerate(zip(sizes, output_size)):
         x = _along(x, i - len(output_size), _adaptive_matrix(x, size, count))
@@ -152,7 +153,7 @@ def adaptive_avg_pool3d_backward(grad_output, x):
 
 def _adaptive_backward(grad_output, x, spatial: int):
     sizes, counts = x.shape[-spatial:], grad_output.shape[-spatial:]
-    if not all(isinstance(d, int) and d for d in (*sizes, *counts)):
+    if _none_of(sizes) or _none_of(counts):
         return NotImplemented
     for i, (size, count) in enumerate(zip(sizes, counts)):
         matrix = _adaptive_matrix(x, size, count).transpose(0, 1)
@@ -160,7 +161,12 @@ def _adaptive_backward(grad_output, x, spatial: int):
     return grad_output
 
 
-def _adaptive_matrix(x, size: int, count: int):
+def _none_of(sizes) -> bool:
+    """Whether one is known to be 0; asks nothing of a symbolic one, for that would be a guard."""
+    return any(isinstance(d, int) and d == 0 for d in sizes)
+
+
+def _adaptive_matrix(x, size: int | torch.SymInt, count: int | torch.SymInt):
     """[size, count]: 1/length where an element is in a window."""
     window = torch.arange(count, device=x.device)
     start = torch.div(window * size, count, rounding_mode="floor")

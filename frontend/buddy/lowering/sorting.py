@@ -8,11 +8,13 @@ Quadratic, but parallel and without branches. A longer one is `buddy.sort`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from mlir import ir
-from mlir.dialects import arith, tensor
+from mlir.dialects import arith, math, scf, tensor
 
-from ..types import TensorSpec, compute_dtype, product
+from ..types import Dim, TensorSpec, compute_dtype, product
 from . import scalar as s
 from .emitter import Emitter
 from .indexing import gather_elements
@@ -248,7 +250,7 @@ def _median(e: Emitter, x, dim: int, nan_wins: bool):
 def searchsorted(
     e: Emitter, sorted_sequence, x, *, out_int32=False, right=False, side=None, sorter=None
 ):
-    """The place of each element in its row: binary search, its steps unrolled."""
+    """The place of each element in its row: binary search, unrolled for a length that is known."""
     return search(e, sorted_sequence, x, e.out, right or side == "right", sorter)
 
 
@@ -271,31 +273,66 @@ def search(e: Emitter, table, x, out: TensorSpec, right: bool, sorter=None):
     `sorter` tells where in the table the element of each place is.
     """
     length = e.shape(table)[-1]
-    if not isinstance(length, int):
-        raise Unsupported("a search in a sequence of dynamic length")
     if length == 0 or e.is_empty(out):
         return e.full(out, 0)
     stored, given = e.dtype(table), e.dtype(x)
     wide = compute_dtype(e.promote(table, x))
     rows = e.rank(table) - 1
     predicate = "gt" if right else "ge"
+    steps, extent = _steps(e, length), e.index(length)
 
     def body(value):
         value = s.cast(value, given, wide)
         row = [s.loop_index(d) for d in range(rows)]
-        count = arith.constant(ir.IndexType.get(), 0)
         one = arith.constant(ir.IndexType.get(), 1)
-        last = arith.constant(ir.IndexType.get(), length - 1)
-        for step in reversed(range(length.bit_length())):
-            reached = arith.addi(count, arith.constant(ir.IndexType.get(), 1 << step))
-            index = arith.minsi(arith.subi(reached, one), last)
+
+        def advance(count, step):
+            """`count` and `step` more, if so many elements come before the value."""
+            reached = arith.addi(count, step)
+            index = arith.subi(arith.minsi(reached, extent), one)
             if sorter is not None:
                 index = arith.index_cast(ir.IndexType.get(), tensor.extract(sorter, [*row, index]))
             element = s.cast(tensor.extract(table, [*row, index]), stored, wide)
-            inside = arith.cmpi(arith.CmpIPredicate.sle, reached, arith.addi(last, one))
+            inside = arith.cmpi(arith.CmpIPredicate.sle, reached, extent)
             passed = s.logical_not(s.compare(predicate, element, value))
-            count = arith.select(arith.andi(inside, passed), reached, count)
+            return arith.select(arith.andi(inside, passed), reached, count)
+
+        count = arith.constant(ir.IndexType.get(), 0)
+        count = _halving(advance, count, steps)
         wide_count = arith.index_cast(ir.IntegerType.get_signless(64), count)
         return s.cast(wide_count, torch.int64, out.dtype)
 
     return e.map(body, [x], out)
+
+
+def _steps(e: Emitter, length: Dim) -> list[int] | ir.Value:
+    """The powers of two of a binary search in `length` elements, or the first where it varies."""
+    if isinstance(length, int):
+        return [1 << step for step in reversed(range(length.bit_length()))]
+    wide = ir.IntegerType.get_signless(64)
+    size = arith.index_cast(wide, e.index(length))
+    place = arith.subi(arith.constant(wide, 63), math.ctlz(arith.maxsi(size, s.like(1, size))))
+    first = arith.shli(s.like(1, size), place)
+    # None in an empty sequence: nothing of it may be read.
+    first = s.select(s.compare("eq", size, s.like(0, size)), size, first)
+    return arith.index_cast(ir.IndexType.get(), first)
+
+
+def _halving(advance: Callable, count: ir.Value, steps: list[int] | ir.Value) -> ir.Value:
+    """`count` after `advance(count, step)` with each of the steps, from the first down to 1."""
+    index = ir.IndexType.get()
+    if isinstance(steps, list):
+        for step in steps:
+            count = advance(count, arith.constant(index, step))
+        return count
+    loop = scf.WhileOp([index, index], [count, steps])
+    before = loop.regions[0].blocks.append(index, index)
+    with ir.InsertionPoint(before):
+        more = arith.cmpi(arith.CmpIPredicate.ne, before.arguments[1], arith.constant(index, 0))
+        scf.ConditionOp(more, before.arguments)
+    after = loop.regions[1].blocks.append(index, index)
+    with ir.InsertionPoint(after):
+        count, step = after.arguments
+        half = arith.shrui(step, arith.constant(index, 1))
+        scf.YieldOp([advance(count, step), half])
+    return loop.results[0]
