@@ -105,6 +105,21 @@ def test_pooling_to_a_given_size():
     check_dynamic(pool, [(2, 3, 7, 6)], [(3, 4, 5, 9)], [(2, 2, 4, 3)])
 
 
+def test_gradients_of_pooling_to_a_given_size():
+    def pool(x):
+        average, largest = F.adaptive_avg_pool2d(x, (2, 3)), F.adaptive_max_pool2d(x, (3, 2))
+        return average.square().sum() + F.adaptive_avg_pool3d(x * x, (3, 2, 1)).sum() * largest
+
+    run = torch.compile(
+        pool, backend="buddy", fullgraph=True, dynamic=True, options={"fallback": False}
+    )
+    for shape in [(2, 3, 7, 6), (3, 4, 5, 9)]:
+        x = make(shape, torch.float32).requires_grad_()
+        actual, expected = (torch.autograd.grad(f(x).sum(), x)[0] for f in (run, pool))
+        assert_same(actual, expected, (1e-4, 1e-4))
+    assert buddy.stats()["graphs"] == 2  # forward and backward
+
+
 def test_searches_in_sequences_of_any_length():
     def search(x, y):
         table = x.sort().values
