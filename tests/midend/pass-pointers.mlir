@@ -58,3 +58,20 @@ func.func @collapsed(%workspace: memref<?xi8>, %n: index, %m: index, %offset: in
   call @rows(%rows) : (memref<?x4xf32>) -> ()
   return
 }
+
+// -----
+
+// A view with two dynamic sizes in one group has no strides upstream: it is made anew.
+// CHECK-LABEL: func @split
+// CHECK-SAME:    (%[[DATA:.*]]: memref<?x32xf32>, %[[N:.*]]: index, %[[M:.*]]: index
+// CHECK-NOT:   memref.expand_shape
+// CHECK:       builtin.unrealized_conversion_cast %{{.*}} : !llvm.struct<{{.*}}> to memref<?x?x32xf32>
+// CHECK:       return
+func.func @split(%data: memref<?x32xf32>, %n: index, %m: index, %i: index) -> (index, f32) {
+  %view = memref.expand_shape %data [[0, 1], [2]] output_shape [%n, %m, 32]
+      : memref<?x32xf32> into memref<?x?x32xf32>
+  %zero = arith.constant 0 : index
+  %rows = memref.dim %view, %i : memref<?x?x32xf32>
+  %first = memref.load %view[%zero, %i, %zero] : memref<?x?x32xf32>
+  return %rows, %first : index, f32
+}

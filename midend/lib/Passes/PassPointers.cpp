@@ -84,6 +84,28 @@ void givePointers(func::CallOp call) {
   call->setOperands(operands);
 }
 
+/// Upstream has no strides for a view that expands to several dynamic sizes in one group.
+bool hasUnknownStrides(memref::ExpandShapeOp expand) {
+  MemRefType type = expand.getResultType();
+  auto isDynamic = [&](int64_t dim) { return type.isDynamicDim(dim); };
+  return isRowMajor(type) &&
+         llvm::any_of(expand.getReassociationIndices(), [&](const ReassociationIndices &group) {
+           return llvm::count_if(group, isDynamic) > 1;
+         });
+}
+
+/// The view as a row-major memref at its source's address.
+void rebuild(memref::ExpandShapeOp expand) {
+  ImplicitLocOpBuilder b(expand.getLoc(), expand);
+  MemRefType type = expand.getResultType();
+  SmallVector<Value> sizes;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    if (type.isDynamicDim(dim))
+      sizes.push_back(sizeOf(b, expand, dim));
+  expand.replaceAllUsesWith(memrefAt(b, type, addressOf(b, expand.getSrc()), sizes));
+  expand.erase();
+}
+
 struct PassPointersPass : impl::PassPointersPassBase<PassPointersPass> {
   using Base::Base;
 
@@ -98,6 +120,11 @@ struct PassPointersPass : impl::PassPointersPassBase<PassPointersPass> {
     getOperation().walk([&](func::CallOp call) {
       if (changed.contains(call.getCallee()))
         givePointers(call);
+    });
+    // After the calls, which need the sizes alone: what else asks for one, or reads the view.
+    getOperation().walk([](memref::ExpandShapeOp expand) {
+      if (!expand->use_empty() && hasUnknownStrides(expand))
+        rebuild(expand);
     });
   }
 };
