@@ -65,6 +65,7 @@ class Reference:
     def free(self) -> list[bool]:
         """For each tensor observed, whether it may differ from eager's."""
         tainted: set[int] = set()
+        products: set[int] = set()  # in them a product that may be a part of a sum
 
         def storage(x):
             return x.untyped_storage().data_ptr()
@@ -72,13 +73,16 @@ class Reference:
         inputs = self.program.arguments(self.call)
 
         def follow(step: Step, values: list) -> torch.Tensor:
+            read = {storage(values[i]) for i in step.operands}
             result = evaluate(step, values)
+            op = BY_TEMPLATE[step.template]
+            made = {storage(result)} | ({storage(values[step.operands[0]])} if op.writes else set())
             floating = result.dtype.is_floating_point
-            own = floating and BY_TEMPLATE[step.template].freedom is not Freedom.EXACT
-            if own or any(storage(values[i]) in tainted for i in step.operands):
-                tainted.add(storage(result))
-                if BY_TEMPLATE[step.template].writes:
-                    tainted.add(storage(values[step.operands[0]]))
+            own = floating and op.freedom not in (Freedom.EXACT, Freedom.PRODUCT)
+            if own or read & tainted or (floating and op.adds and read & products):
+                tainted.update(made)
+            elif read & products or (op.freedom is Freedom.PRODUCT and may_be_unrounded(result)):
+                products.update(made)
             return result
 
         # Kept alive until the end: an address is the storage's name.
@@ -128,6 +132,11 @@ class Reference:
         return SAFETY * most + torch.where(wide.isfinite(), unit, 0.0)
 
 
+def may_be_unrounded(product: torch.Tensor) -> bool:
+    """Whether a CPU adds to such a product before it rounds; in half precision none does."""
+    return product.dtype in (torch.float32, torch.float64)
+
+
 class Disturbance:
     """One run in which every free op does as it may.
 
@@ -143,10 +152,26 @@ class Disturbance:
         op = BY_TEMPLATE[step.template]
         if op.freedom is Freedom.EXACT:
             return evaluate(step, values)
+        if op.freedom is Freedom.PRODUCT:
+            return self._evaluate_product(step, values, in_place=op.writes)
         if op.freedom is Freedom.ZERO_SIGN:
             result = evaluate(step, values)
             return self._flip_zeros(result, in_place=op.writes)
         return self._evaluate_wide(step, values, op)
+
+    def _evaluate_product(self, step: Step, values: list, in_place: bool) -> torch.Tensor:
+        """Rounded to either side; in f64, for want of a wider dtype, as if it were not exact."""
+        kept = {i: values[i].to(torch.float64, copy=True) for i in step.operands}
+        rounded = evaluate(step, values)
+        if not may_be_unrounded(rounded) or not self.amplitude:
+            return rounded
+        exact = evaluate(step, kept)
+        if exact.dtype == rounded.dtype:
+            exact = exact + exact * torch.finfo(exact.dtype).eps * self._noise(exact.shape)
+        beside = torch.nextafter(rounded, torch.where(exact > rounded, torch.inf, -torch.inf))
+        moved = (exact != rounded) & rounded.isfinite() & (self._noise(rounded.shape) > 0)
+        chosen = torch.where(moved, beside, rounded)
+        return rounded.copy_(chosen) if in_place else chosen
 
     def _flip_zeros(self, x: torch.Tensor, in_place: bool) -> torch.Tensor:
         if not x.dtype.is_floating_point or not self.amplitude:

@@ -10,6 +10,7 @@ import campaign
 import comparison
 import pytest
 import torch
+from programs import Capture
 from reference import Observed
 from tally import Tally
 from worker import Worker
@@ -40,7 +41,8 @@ def test_every_difference_is_told():
     ones = torch.ones(2, 3)
     actual = Observed([ones.t().contiguous().t(), ones + 1], [ones])
     expected = Observed([ones, ones], [ones])
-    reference = SimpleNamespace(observed=expected, free=[False] * 3)
+    program = SimpleNamespace(capture=Capture.AUTOGRAD)
+    reference = SimpleNamespace(program=program, observed=expected, free=[False] * 3)
     found = comparison.differences(reference, actual)
     assert set(found) == {"strides of output 0", "values of output 1", "aliases of output 0",
                           "aliases of output 1"}  # fmt: skip
