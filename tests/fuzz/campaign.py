@@ -30,7 +30,7 @@ from tally import Tally, current_commit
 from worker import Usage, Verdict, Worker
 
 ROUND = 64  # programs between two reports
-BATCH = 8  # programs that are compiled as one
+BATCH = 16  # programs that are compiled as one
 SHRINK_SECONDS = 60  # for a finding
 WARM = 400  # programs after which a worker's memory is measured
 LEAK = 60_000  # bytes a program

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from programs import Capture, Program
-from reference import MANY_RUNS, RUNS, Observed, Reference
+from reference import MANY_RUNS, RUNS, Latitude, Observed, Reference
 
 COUNT = "number of outputs"
 
@@ -140,7 +140,7 @@ def _value_difference(reference: Reference, position: int, a, b) -> str:
         a = _unflushed(a, b)
     if _same_bits(a, b).all():
         return ""
-    if not reference.free[position]:
+    if reference.free[position] is Latitude.EXACT:
         return _report(a, b, ~_same_bits(a, b), "exact")
     wide_a, wide_b = a.to(torch.float64), b.to(torch.float64)
     equal = (wide_a == wide_b) | (wide_a.isnan() & wide_b.isnan())

@@ -60,6 +60,11 @@ class Op:
         return "] = " in self.template or "_(" in self.template
 
     @property
+    def moves(self) -> bool:
+        """Whether its elements are operand 0's, or constants."""
+        return self in VIEWS or self in FACTORIES
+
+    @property
     def adds(self) -> bool:
         """Whether its elements are a sum or difference of two, one of them operand 0's."""
         return bool(re.search(r"[+]|<number> -|(add|sub)_?[(]", self.template))

@@ -128,16 +128,16 @@ class Program:
         return [namespace[name_of(i)] for i in range(len(self.inputs))]
 
 
-_HALVES = (torch.bfloat16, torch.float16)
+HALVES = (torch.bfloat16, torch.float16)
 
 
 def widened(program: Program) -> Program:
     """The program with f32 in the place of half precision, on the same numbers."""
     inputs = [
-        dataclasses.replace(x, widened=torch.float32 if x.dtype in _HALVES else None)
+        dataclasses.replace(x, widened=torch.float32 if x.dtype in HALVES else None)
         for x in program.inputs
     ]
-    names = re.compile("|".join(map(re.escape, map(str, _HALVES))))
+    names = re.compile("|".join(map(re.escape, map(str, HALVES))))
     steps = [dataclasses.replace(s, text=names.sub("torch.float32", s.text)) for s in program.steps]
     return dataclasses.replace(program, inputs=tuple(inputs), steps=tuple(steps))
 

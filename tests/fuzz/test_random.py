@@ -11,7 +11,7 @@ import comparison
 import pytest
 import torch
 from programs import Capture
-from reference import Observed
+from reference import Latitude, Observed
 from tally import Tally
 from worker import Worker
 
@@ -42,7 +42,7 @@ def test_every_difference_is_told():
     actual = Observed([ones.t().contiguous().t(), ones + 1], [ones])
     expected = Observed([ones, ones], [ones])
     program = SimpleNamespace(capture=Capture.AUTOGRAD)
-    reference = SimpleNamespace(program=program, observed=expected, free=[False] * 3)
+    reference = SimpleNamespace(program=program, observed=expected, free=[Latitude.EXACT] * 3)
     found = comparison.differences(reference, actual)
     assert set(found) == {"strides of output 0", "values of output 1", "aliases of output 0",
                           "aliases of output 1"}  # fmt: skip
@@ -52,7 +52,7 @@ def test_every_difference_is_told():
                                                  (1e-40, 0.0, False), (2e-40, 1e-40, False)])  # fmt: skip
 def test_zero_for_a_subnormal_bf16_but_nothing_else(actual, eager, same):
     a, b = torch.tensor([actual]).bfloat16(), torch.tensor([eager]).bfloat16()
-    reference = SimpleNamespace(observed=Observed([b], []), free=[False])
+    reference = SimpleNamespace(observed=Observed([b], []), free=[Latitude.EXACT])
     assert (not comparison.differences(reference, Observed([a], []))) == same
 
 
