@@ -123,6 +123,14 @@ def nonzero(x: torch.Tensor, y: torch.Tensor) -> bool:
     return bool((y != 0).all()) and not bool(least)
 
 
+def has_remainder(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """Whether y divides and the quotients are no infinities, of which eager's kernels make NaN."""
+    if not x.dtype.is_floating_point and not y.dtype.is_floating_point:
+        return nonzero(x, y)
+    quotient = x / y if torch.float64 in (x.dtype, y.dtype) else x.float() / y.float()
+    return not bool((quotient.isinf() & x.isfinite() & (y != 0)).any())
+
+
 def has_signs(x: torch.Tensor) -> bool:
     """Whether every element has a sign to be read: a NaN's is nobody's promise."""
     return not bool(x.isnan().any())
@@ -166,7 +174,7 @@ POINTWISE = [
     Op("torch.add({0}, {1}, alpha=<whole>)", "nn", ACCUMULATED, fits=broadcasts),
     Op("torch.rsub({0}, {1})", "nn", fits=broadcasts),
     Op("{0} / {1}", "aa", fits=broadcasts),
-    *calls("fmod remainder", "{0}, {1}", "nn", ZERO_SIGN, fits=broadcasts, defined=nonzero),
+    *calls("fmod remainder", "{0}, {1}", "nn", ZERO_SIGN, fits=broadcasts, defined=has_remainder),
     *[
         Op(f"torch.div({{0}}, {{1}}, rounding_mode={mode!r})", "nn", fits=broadcasts,
            defined=nonzero)

@@ -58,3 +58,20 @@ func.func @collapsed(%workspace: memref<?xi8>, %n: index, %m: index, %offset: in
   call @rows(%rows) : (memref<?x4xf32>) -> ()
   return
 }
+
+// -----
+
+// Upstream cannot lower a group of two dynamic extents: the view is made of its pointer.
+// CHECK-LABEL: func @used_in_place
+// CHECK-SAME:    (%[[FLAT:.*]]: memref<?xf32>, %[[ROWS:.*]]: index, %[[COLUMNS:.*]]: index
+// CHECK-NOT:   memref.expand_shape
+// CHECK-DAG:   llvm.insertvalue %[[HEIGHT:.*]], %{{.*}}[3, 0]
+// CHECK-DAG:   llvm.insertvalue %[[WIDTH:.*]], %{{.*}}[3, 1]
+// CHECK:       %[[VIEW:.*]] = builtin.unrealized_conversion_cast %{{.*}} : !llvm.struct<{{.*}}> to memref<?x?xf32>
+// CHECK:       memref.load %[[VIEW]]
+func.func @used_in_place(%flat: memref<?xf32>, %rows: index, %columns: index) -> f32 {
+  %view = memref.expand_shape %flat [[0, 1]] output_shape [%rows, %columns] : memref<?xf32> into memref<?x?xf32>
+  %one = arith.constant 1 : index
+  %element = memref.load %view[%one, %one] : memref<?x?xf32>
+  return %element : f32
+}

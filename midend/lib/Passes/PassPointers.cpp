@@ -84,6 +84,23 @@ void givePointers(func::CallOp call) {
   call->setOperands(operands);
 }
 
+bool hasSeveralDynamicExtents(memref::ExpandShapeOp op, ArrayRef<int64_t> group) {
+  return llvm::count_if(group, [&](int64_t dim) { return op.getResultType().isDynamicDim(dim); }) >
+         1;
+}
+
+/// Rebuilds, of its pointer and sizes, a view for which upstream's lowering would have to divide.
+void rebuild(memref::ExpandShapeOp op) {
+  bool several = llvm::any_of(op.getReassociationIndices(), [&](const ReassociationIndices &group) {
+    return hasSeveralDynamicExtents(op, group);
+  });
+  if (!several || op->use_empty() || !isRowMajor(op.getResultType()))
+    return;
+  ImplicitLocOpBuilder b(op.getLoc(), op);
+  SmallVector<Value> sizes(op.getOutputShape());
+  op.replaceAllUsesWith(memrefAt(b, op.getResultType(), addressOf(b, op.getSrc()), sizes));
+}
+
 struct PassPointersPass : impl::PassPointersPassBase<PassPointersPass> {
   using Base::Base;
 
@@ -99,6 +116,7 @@ struct PassPointersPass : impl::PassPointersPassBase<PassPointersPass> {
       if (changed.contains(call.getCallee()))
         givePointers(call);
     });
+    getOperation().walk(rebuild);
   }
 };
 } // namespace
