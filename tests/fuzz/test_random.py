@@ -52,7 +52,8 @@ def test_every_difference_is_told():
                                                  (1e-40, 0.0, False), (2e-40, 1e-40, False)])  # fmt: skip
 def test_zero_for_a_subnormal_bf16_but_nothing_else(actual, eager, same):
     a, b = torch.tensor([actual]).bfloat16(), torch.tensor([eager]).bfloat16()
-    reference = SimpleNamespace(observed=Observed([b], []), free=[Latitude.EXACT])
+    program = SimpleNamespace(capture=Capture.AUTOGRAD)
+    reference = SimpleNamespace(program=program, observed=Observed([b], []), free=[Latitude.EXACT])
     assert (not comparison.differences(reference, Observed([a], []))) == same
 
 
