@@ -12,29 +12,26 @@ tests/fuzz/test_findings.py. Exit status 1 if there are any.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import multiprocessing
+import random
 import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from drawing import programs
-from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-from hypothesis.errors import FlakyFailure
+from drawing import MIN_STEPS, random_program
 from programs import Program
 from reduction import reduced
 from tally import Tally, current_commit
 from worker import Usage, Verdict, Worker
 
 ROUND = 64  # programs between two reports
-BATCH = 8  # programs that are compiled as one
-LEAST_STEPS = 3
-SHRINK_SECONDS = 30  # that Hypothesis gets for a finding
+BATCH = 16  # programs that are compiled as one
+SHRINK_SECONDS = 60  # for a finding
 WARM = 400  # programs after which a worker's memory is measured
 LEAK = 60_000  # bytes a program
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,40 +76,15 @@ class Report:
         self.since_finding = 0 if other.findings else self.since_finding + other.graphs
 
 
-def hypothesis_run(number: int, test: Callable[[Program], None], *phases: Phase) -> None:
-    """Give `test` the simplest program, then program `number`, then smaller ones if it raises.
-
-    One seed a program: what Hypothesis draws after it would be its variations.
-    """
-
-    @seed(number)
-    @settings(
-        max_examples=2,
-        database=None,
-        deadline=None,
-        phases=phases,
-        report_multiple_bugs=False,
-        verbosity=Verbosity.quiet,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(programs())
-    def run(program: Program) -> None:
-        test(program)
-
-    run()
-
-
 def program_of(number: int) -> Program:
     """The program depends on its number alone."""
-    drawn: list[Program] = []
-    hypothesis_run(number, drawn.append, Phase.generate)
-    return drawn[-1]
+    return random_program(random.Random(number))
 
 
 def draw_round(first: int) -> dict[int, Program]:
     """The programs from number `first` on, without those that came out too short."""
     drawn = {number: program_of(number) for number in range(first, first + ROUND)}
-    return {number: p for number, p in drawn.items() if len(p.steps) >= LEAST_STEPS}
+    return {number: p for number, p in drawn.items() if len(p.steps) >= MIN_STEPS}
 
 
 def judge_round(drawn: dict[int, Program], worker: Worker) -> dict[int, Verdict]:
@@ -125,26 +97,22 @@ def judge_round(drawn: dict[int, Program], worker: Worker) -> dict[int, Verdict]
     return verdicts
 
 
-def shrink(number: int, found: Verdict, worker: Worker) -> Finding:
-    """Program `number` made small, by Hypothesis for a while, as long as it fails alike."""
-    failed = [Finding(program_of(number), found, number)]
+def shrink(program: Program, found: Verdict, number: int, worker: Worker) -> Finding:
+    """The program made small, for a while, as long as it fails alike."""
+    smallest = Finding(program, found, number)
     end = time.monotonic() + SHRINK_SECONDS
 
-    def fails(program: Program) -> bool:
-        verdict = worker.judge([program])[0]
+    def fails(smaller: Program) -> bool:
+        nonlocal smallest
+        if time.monotonic() > end:
+            return False
+        verdict = worker.judge([smaller])[0]
         if verdict.kind == found.kind:
-            failed.append(Finding(program, verdict, number))
+            smallest = Finding(smaller, verdict, number)
         return verdict.kind == found.kind
 
-    def test(program: Program) -> None:
-        assert time.monotonic() > end or not fails(program)
-
-    with contextlib.suppress(AssertionError, FlakyFailure):
-        hypothesis_run(number, test, Phase.generate, Phase.shrink)
-    smallest = min(failed, key=lambda f: (len(f.program.steps), len(str(f.program))))
-    failed[:] = [smallest]
-    reduced(smallest.program, fails)
-    return failed[-1]
+    reduced(program, fails)
+    return smallest
 
 
 def run_round(first: int, worker: Worker, shrinking: bool) -> Report:
@@ -153,7 +121,7 @@ def run_round(first: int, worker: Worker, shrinking: bool) -> Report:
     report = Report(len(drawn), Counter(verdict.kind for verdict in verdicts.values()))
     for number, verdict in verdicts.items():
         if verdict.is_finding and shrinking:
-            report.findings.append(shrink(number, verdict, worker))
+            report.findings.append(shrink(drawn[number], verdict, number, worker))
         elif verdict.is_finding:
             report.findings.append(Finding(drawn[number], verdict, number))
     report.usage = worker.usage()

@@ -1,23 +1,22 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Hypothesis's strategy for programs.
+"""Random programs.
 
-What Hypothesis draws are lists of small integers, genes; any such list means some program, so
-that it can be shrunk by dropping genes and lowering numbers. A program grows while eager PyTorch
-runs it, for all of its calls at once: a step that eager refuses, or that means nothing
-(overlapping memory that is written to, a cast of NaN to an integer), is left out.
+What is drawn are lists of small integers, genes; any such list means some program. A program grows
+while eager PyTorch runs it, for all of its calls at once: a step that eager refuses, or that means
+nothing (overlapping memory that is written to, a cast of NaN to an integer), is left out.
 """
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Iterator, Sequence
 
 import torch
 from arguments import is_quick, with_arguments
-from hypothesis import strategies as st
-from operations import FAMILIES, KINDS, Op
-from programs import VALUES, Input, Program, Size, Step, evaluate
+from operations import FAMILIES, KINDS, Op, needs_dynamo
+from programs import VALUES, Capture, Input, Program, Size, Step, evaluate
 
 SIZES = (3, 1, 2, 5, 7, 8, 4, 16, 17, 33, 64, 1, 6, 9, 2, 0)
 RANKS = (2, 1, 0, 3, 4, 2, 3, 1)
@@ -28,25 +27,34 @@ DTYPES = (
 MOST = 4096  # elements of an input
 ATTEMPTS = 5  # rows to try for one step
 
-_small = st.integers(0, 15)
-_numbers = st.lists(_small, min_size=6, max_size=8)
-_input_gene = st.tuples(st.integers(0, 7), st.integers(0, 10), _numbers)
-_step_gene = st.tuples(st.integers(0, len(FAMILIES) - 1), st.integers(0, 127), _numbers)
+MIN_STEPS, MAX_STEPS = 3, 30
+# Of 64 programs: where a compile begins costs up to ten times as much as the compile.
+CAPTURES = (Capture.GRAPH,) * 58 + (Capture.AUTOGRAD,) * 4 + (Capture.DYNAMO,) * 2
+DYNAMIC = 0.5  # of those that Dynamo captures
 
 
-@st.composite
-def programs(draw, min_steps: int = 3, max_steps: int = 30) -> Program:
-    """Programs that run in eager PyTorch."""
-    rank = RANKS[draw(st.integers(0, 7))]
-    shape = tuple(SIZES[draw(_small)] for _ in range(rank))
-    dynamic = draw(st.integers(0, 4)) == 4
-    genes = draw(st.lists(_input_gene, min_size=1, max_size=4))
-    least = draw(st.integers(min_steps, max_steps))  # lists alone would mostly be short
-    steps = draw(st.lists(_step_gene, min_size=least, max_size=least + 2))
-    outputs = draw(st.lists(_small, max_size=3))
+def random_program(draw: random.Random) -> Program:
+    """A program that runs in eager PyTorch, short ones as often as long ones twice their length."""
+    shape = tuple(draw.choice(SIZES) for _ in range(draw.choice(RANKS)))
+    capture = draw.choice(CAPTURES)
+    dynamic = capture is Capture.DYNAMO and draw.random() < DYNAMIC
+    genes = [(draw.randrange(8), _dtype(draw), _numbers(draw)) for _ in range(draw.randint(1, 4))]
+    count = round(MIN_STEPS * (MAX_STEPS / MIN_STEPS) ** draw.random())
+    steps = [
+        (draw.randrange(len(FAMILIES)), draw.randrange(128), _numbers(draw)) for _ in range(count)
+    ]
+    outputs = [draw.randrange(16) for _ in range(draw.randint(0, 3))]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _Growth(shape, dynamic, genes).grow(steps, outputs)
+        return _Growth(shape, dynamic, capture, genes).grow(steps, outputs)
+
+
+def _dtype(draw: random.Random) -> int:
+    return draw.randrange(len(DTYPES))
+
+
+def _numbers(draw: random.Random) -> list[int]:
+    return [draw.randrange(16) for _ in range(7)]
 
 
 class _Numbers:
@@ -63,7 +71,8 @@ class _Numbers:
 class _Growth:
     """A program under construction and its values in every call."""
 
-    def __init__(self, shape: tuple[int, ...], dynamic: bool, genes):
+    def __init__(self, shape: tuple[int, ...], dynamic: bool, capture: Capture, genes):
+        self.capture = capture
         named: dict[str, tuple[int, ...]] = {}
         self.shape: tuple[Size, ...] = shape
         if dynamic and shape:
@@ -80,7 +89,8 @@ class _Growth:
         self._start()
 
     def _program(self, outputs: Sequence[int] = ()) -> Program:
-        return Program(tuple(self.inputs), tuple(self.steps), tuple(outputs), self.calls)
+        parts = (tuple(self.inputs), tuple(self.steps), tuple(outputs), self.calls)
+        return Program(*parts, self.capture)
 
     def _start(self) -> None:
         """Run what there is."""
@@ -97,7 +107,7 @@ class _Growth:
         chosen = DTYPES[dtype]
         values = VALUES[number(0, len(VALUES) - 1)]
         layout = number(0, 9)
-        if layout == 9 and self.inputs:
+        if layout == 9 and self.inputs and self.capture is not Capture.GRAPH:
             alias = number(0, len(self.inputs) - 1)
             view = ("[1:]", "", ".T", "[::2]", ".flatten()[1:]")[number(0, 4)]
             new = Input((), self.inputs[alias].dtype, view, alias=alias)
@@ -192,6 +202,9 @@ class _Growth:
         for values in self.values:
             operands = [values[i] for i in step.operands]
             if not op.defined(*operands) or (op.writes and not _can_write(*operands)):
+                return False
+            inputs = values[: len(self.inputs)]
+            if self.capture is not Capture.DYNAMO and needs_dynamo(op, operands, inputs):
                 return False
             result = evaluate(step, values)
             if not isinstance(result, torch.Tensor) or not is_quick(result):

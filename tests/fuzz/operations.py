@@ -22,6 +22,7 @@ class Freedom(enum.Enum):
     """What an implementation may choose; a NaN's sign and payload are always free."""
 
     EXACT = "one result is right"
+    PRODUCT = "one result is right, but it need not be rounded before it is added to something"
     ZERO_SIGN = "the sign of a zero is free"
     ROUNDED = "a few units in the last place"
     ACCUMULATED = "any order of additions: as if the operands were rounded"
@@ -57,6 +58,21 @@ class Op:
     def writes(self) -> bool:
         """Whether operand 0 is written to."""
         return "] = " in self.template or "_(" in self.template
+
+    @property
+    def moves(self) -> bool:
+        """Whether its elements are operand 0's, or constants."""
+        return self in VIEWS or self in FACTORIES
+
+    @property
+    def adds(self) -> bool:
+        """Whether its elements are a sum or difference of two, one of them operand 0's."""
+        return bool(re.search(r"[+]|<number> -|(add|sub)_?[(]", self.template))
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether it is operand 0 itself that gets another shape."""
+        return bool(re.search(r"[.](t|transpose|squeeze|unsqueeze)_[(]", self.template))
 
     @property
     def ranks(self) -> int:
@@ -107,6 +123,14 @@ def nonzero(x: torch.Tensor, y: torch.Tensor) -> bool:
     return bool((y != 0).all()) and not bool(least)
 
 
+def has_remainder(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """Whether y divides and the quotients are no infinities, of which eager's kernels make NaN."""
+    if not x.dtype.is_floating_point and not y.dtype.is_floating_point:
+        return nonzero(x, y)
+    quotient = x / y if torch.float64 in (x.dtype, y.dtype) else x.float() / y.float()
+    return not bool((quotient.isinf() & x.isfinite() & (y != 0)).any())
+
+
 def has_signs(x: torch.Tensor) -> bool:
     """Whether every element has a sign to be read: a NaN's is nobody's promise."""
     return not bool(x.isnan().any())
@@ -123,12 +147,13 @@ def calls(names: str, arguments: str, *rest, **keywords) -> list[Op]:
     return rows([f"torch.{name}({arguments})" for name in names.split()], *rest, **keywords)
 
 
-EXACT, ZERO_SIGN, ROUNDED, ACCUMULATED = Freedom
+EXACT, PRODUCT, ZERO_SIGN, ROUNDED, ACCUMULATED = Freedom
 
 POINTWISE = [
     *calls("neg abs sign", "{0}", "n"),
     *calls("floor ceil trunc round", "{0}", "n"),
-    *calls("reciprocal square", "{0}", "f"),
+    *calls("reciprocal", "{0}", "f"),
+    *calls("square", "{0}", "f", PRODUCT),
     *calls("sqrt", "{0}", "f", ROUNDED),  # a unit off in f64, in eager
     *calls("isnan isinf isfinite logical_not", "{0}", "a"),
     *calls("signbit", "{0}", "a", defined=has_signs),
@@ -145,11 +170,11 @@ POINTWISE = [
     Op("torch.nn.functional.hardtanh({0}, -1.0, 1.5)", "f"),
     Op("torch.nn.functional.hardswish({0})", "f", ROUNDED),
     *calls("add sub", "{0}, {1}", "nn", fits=broadcasts),
-    *calls("mul", "{0}, {1}", "aa", fits=broadcasts),
+    *calls("mul", "{0}, {1}", "aa", PRODUCT, fits=broadcasts),
     Op("torch.add({0}, {1}, alpha=<whole>)", "nn", ACCUMULATED, fits=broadcasts),
     Op("torch.rsub({0}, {1})", "nn", fits=broadcasts),
     Op("{0} / {1}", "aa", fits=broadcasts),
-    *calls("fmod remainder", "{0}, {1}", "nn", ZERO_SIGN, fits=broadcasts, defined=nonzero),
+    *calls("fmod remainder", "{0}, {1}", "nn", ZERO_SIGN, fits=broadcasts, defined=has_remainder),
     *[
         Op(f"torch.div({{0}}, {{1}}, rounding_mode={mode!r})", "nn", fits=broadcasts,
            defined=nonzero)
@@ -161,9 +186,8 @@ POINTWISE = [
     *calls("eq ne lt le gt ge", "{0}, {1}", "aa", fits=broadcasts),
     *calls("logical_and logical_or logical_xor", "{0}, {1}", "aa", fits=broadcasts),
     *calls("bitwise_and bitwise_or bitwise_xor", "{0}, {1}", "kk", fits=broadcasts),
-    *rows(
-        ["{0} + <number>", "{0} * <number>", "<number> - {0}", "{0} / <nonzero>"], "n"
-    ),
+    *rows(["{0} + <number>", "<number> - {0}", "{0} / <nonzero>"], "n"),
+    Op("{0} * <number>", "n", PRODUCT),
     *rows(["{0} < <number>", "{0} == <number>", "{0} >= <number>"], "a"),
     *rows(["{0} // <nonzero>", "{0} % <nonzero>"], "n", ZERO_SIGN),
     *rows(["{0} ** 2", "{0} ** 3"], "n", ROUNDED),
@@ -216,11 +240,12 @@ PRODUCTS = [
     Op("torch.matmul({0}.mT, {1})", "ff", ACCUMULATED,
        fits=lambda x, y: x.dim() > 1 and can_multiply(x.mT, y)),
     Op("{0} @ {1}", "ii", fits=can_multiply),
-    Op("torch.outer({0}.flatten()[:9], {1}.flatten()[:7])", "nn", EXACT),
+    Op("torch.outer({0}.flatten()[:9], {1}.flatten()[:7])", "nn", PRODUCT),
     Op("torch.nn.functional.linear({0}, {1})", "ff", ACCUMULATED,
        fits=lambda x, y: y.dim() == 2 and x.dim() > 0 and can_multiply(x, y.mT)),
 ]  # fmt: skip
 
+INDEXED = "{0}[{1} % {0}.shape[0]]"
 VIEWS = [
     *rows(["{0}.transpose(<dim>, <dim>)", "{0}.flip(<dim>)"], "a"),
     *rows(["{0}.permute(<permutation>)", "{0}.contiguous()", "{0}.clone()"], "a"),
@@ -247,7 +272,7 @@ VIEWS = [
     *rows(["{0}.view(torch.int32)", "{0}.as_strided((2, 2), (1, 2))"], "w"),
     *rows(["{0}.gather(<dim>, torch.zeros_like({0}, dtype=torch.int64))"], "a"),
     *rows(["{0}.index_select(<dim>, torch.tensor([0, 0]))", "{0}[torch.tensor([0, -1])]"], "a"),
-    *rows(["{0}[{1} % {0}.shape[0]]"], "al", fits=lambda x, y: x.dim() > 0 and y.numel() <= 64),
+    *rows([INDEXED], "al", fits=lambda x, y: x.dim() > 0 and y.numel() <= 64),
     *rows(["{0}.take_along_dim({1}.argsort(-1, stable=True), -1)"], "aa", fits=same_shape),
 ]  # fmt: skip
 
@@ -259,11 +284,13 @@ FACTORIES = [
 ]
 
 WRITES = [
-    *rows(["{0}.neg_()", "{0}.abs_()", "{0}.mul_(<whole>)", "{0}.add_(<whole>)"], "n"),
+    *rows(["{0}.neg_()", "{0}.abs_()", "{0}.add_(<whole>)"], "n"),
+    Op("{0}.mul_(<whole>)", "n", PRODUCT),
     *rows(["{0}.zero_()", "{0}.fill_(<whole>)", "{0}.logical_not_()"], "a"),
     *rows(["{0}.relu_()", "{0}.clamp_(<whole>, 3)"], "n", ZERO_SIGN),
     *rows(["{0}.exp_()", "{0}.sigmoid_()", "{0}.sin_()"], "f", ROUNDED),
-    *rows(["{0}.add_({1})", "{0}.mul_({1})", "{0}.sub_({1})"], "nn", fits=broadcasts_into),
+    *rows(["{0}.add_({1})", "{0}.sub_({1})"], "nn", fits=broadcasts_into),
+    Op("{0}.mul_({1})", "nn", PRODUCT, fits=broadcasts_into),
     *rows(["{0}.copy_({1})", "{0}[:] = {1}"], "aa", fits=broadcasts_into,
           defined=lambda x, y: fits_integer(y, x.dtype)),
     *rows(["{0}[<slice>] = <whole>", "{0}[<slice>] = {0}[<slice>].neg()"], "n"),
@@ -281,3 +308,9 @@ BY_TEMPLATE = {
     op.template: op
     for op in sorted(itertools.chain(*FAMILIES), key=lambda op: list(Freedom).index(op.freedom))
 }
+
+
+def needs_dynamo(op: Op, operands: Sequence[torch.Tensor], inputs: Sequence[torch.Tensor]) -> bool:
+    """Whether only Dynamo captures it: an input reshaped in place, an element read by Python."""
+    reshaped = op.reshapes and any(operands[0] is x for x in inputs)
+    return reshaped or (op.template == INDEXED and not operands[1].dim())

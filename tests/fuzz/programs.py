@@ -9,6 +9,7 @@ the values before it, so a program is run by executing exactly the text that it 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import re
 import string
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,14 @@ import torch
 
 Size = int | str
 """A dimension: a number, or the name of a size that differs between calls."""
+
+
+class Capture(enum.Enum):
+    """How a program becomes the graph that Buddy compiles, from cheapest to dearest."""
+
+    GRAPH = "traced once, to Aten ops without side effects"
+    AUTOGRAD = "by AOTAutograd, which keeps count of aliases"
+    DYNAMO = "by torch.compile, as a user's"
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class Program:
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
     calls: tuple[Mapping[str, int], ...] = ({},)
+    capture: Capture = Capture.DYNAMO
 
     def __str__(self) -> str:
         return self.source() + "\n\n" + self.arguments_source()
@@ -118,16 +128,16 @@ class Program:
         return [namespace[name_of(i)] for i in range(len(self.inputs))]
 
 
-_HALVES = (torch.bfloat16, torch.float16)
+HALVES = (torch.bfloat16, torch.float16)
 
 
 def widened(program: Program) -> Program:
     """The program with f32 in the place of half precision, on the same numbers."""
     inputs = [
-        dataclasses.replace(x, widened=torch.float32 if x.dtype in _HALVES else None)
+        dataclasses.replace(x, widened=torch.float32 if x.dtype in HALVES else None)
         for x in program.inputs
     ]
-    names = re.compile("|".join(map(re.escape, map(str, _HALVES))))
+    names = re.compile("|".join(map(re.escape, map(str, HALVES))))
     steps = [dataclasses.replace(s, text=names.sub("torch.float32", s.text)) for s in program.steps]
     return dataclasses.replace(program, inputs=tuple(inputs), steps=tuple(steps))
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Making a failing program small as a program: what Hypothesis, which shrinks draws, leaves.
+"""Making a failing program small.
 
 Each candidate is simpler and may be nonsense; `fails` decides, to which nonsense does not fail.
 """
@@ -94,4 +94,6 @@ def _renumbered(program: Program, values: Sequence[int], stand_ins: dict[int, in
     steps = [program.steps[v - count] for v in values if v >= count]
     moved = [Step(s.template, s.text, tuple(place[o] for o in s.operands)) for s in steps]
     outputs = dict.fromkeys(place[o] for o in program.outputs)
-    return Program(tuple(aliases), tuple(moved), tuple(outputs), program.calls)
+    return dataclasses.replace(
+        program, inputs=tuple(aliases), steps=tuple(moved), outputs=tuple(outputs)
+    )

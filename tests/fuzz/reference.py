@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """What a program may answer: eager's values, and how far a correct compiler may be from them.
 
-A value is free when an op that rounds, or one computed from it, made it. How free, each of its
+A value is free when an op that rounds, or one computed from it, made it; or a sum a product of
+which, or an op an operand of which, in half precision, need not be rounded. How free, each of its
 elements tells: the program runs again, every free op in f64 and disturbed by its freedom at the
 precision it works in, and rounded as eager rounds. Where these runs agree with eager to the last
 bit, so must the compiler; where they differ, it may be a few times as far.
@@ -10,13 +11,15 @@ bit, so must the compiler; where they differ, it may be a few times as far.
 
 from __future__ import annotations
 
+import enum
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from operations import BY_TEMPLATE, Freedom
-from programs import Program, Step, evaluate, run_steps, widened
+from operations import BY_TEMPLATE, Freedom, Op
+from programs import HALVES, Program, Step, evaluate, run_steps, widened
 
 RUNS = 8
 MANY_RUNS = 100
@@ -44,6 +47,46 @@ class Observed:
         return [*self.outputs, *self.memory]
 
 
+class Latitude(enum.Enum):
+    """What a tensor may be, for what it is computed from."""
+
+    EXACT = "as in eager, to the last bit"
+    UNROUNDED = "as if something before it were not rounded"
+    INEXACT = "as if its own operation were off, and a unit beside that"
+
+
+class _Marks:
+    """Storages whose elements are, or are computed from, what a compiler need not make as eager."""
+
+    def __init__(self):
+        self.inexact: set[int] = set()
+        self.unrounded: set[int] = set()
+        self.products: set[int] = set()  # that would be unrounded as a part of a sum
+
+    def spread(self, op: Op, read: set[int], made: set[int], result, halves: bool) -> None:
+        """What one step makes of what it reads; `halves`: it reads or makes half precision."""
+        floating = result.dtype.is_floating_point
+        free = op.freedom not in (Freedom.EXACT, Freedom.PRODUCT)
+        if read & self.inexact or (floating and free):
+            self.inexact |= made
+        elif read & self.unrounded or (halves and not op.moves):
+            self.unrounded |= made
+        elif floating and op.adds and read & self.products:
+            self.unrounded |= made
+        elif read & self.products or (op.freedom is Freedom.PRODUCT and is_fusible(result)):
+            self.products |= made
+
+    def latitude(self, x: torch.Tensor) -> Latitude:
+        if storage(x) in self.inexact:
+            return Latitude.INEXACT
+        return Latitude.UNROUNDED if storage(x) in self.unrounded else Latitude.EXACT
+
+
+def storage(x: torch.Tensor) -> int:
+    """The name of its memory."""
+    return x.untyped_storage().data_ptr()
+
+
 class Reference:
     """One call of a program in eager PyTorch."""
 
@@ -62,49 +105,55 @@ class Reference:
         return Observed([values[i] for i in self.program.outputs], inputs)
 
     @cached_property
-    def free(self) -> list[bool]:
+    def free(self) -> list[Latitude]:
         """For each tensor observed, whether it may differ from eager's."""
-        tainted: set[int] = set()
-
-        def storage(x):
-            return x.untyped_storage().data_ptr()
-
         inputs = self.program.arguments(self.call)
+        marks = _Marks()
 
         def follow(step: Step, values: list) -> torch.Tensor:
+            read = {storage(values[i]) for i in step.operands}
+            halves = any(is_half(values[i]) for i in step.operands)
             result = evaluate(step, values)
-            floating = result.dtype.is_floating_point
-            own = floating and BY_TEMPLATE[step.template].freedom is not Freedom.EXACT
-            if own or any(storage(values[i]) in tainted for i in step.operands):
-                tainted.add(storage(result))
-                if BY_TEMPLATE[step.template].writes:
-                    tainted.add(storage(values[step.operands[0]]))
+            op = BY_TEMPLATE[step.template]
+            made = {storage(result)} | ({storage(values[step.operands[0]])} if op.writes else set())
+            marks.spread(op, read, made, result, halves or is_half(result))
             return result
 
         # Kept alive until the end: an address is the storage's name.
         values = run_steps(self.program, inputs, follow)
-        observed = self._observe(inputs, values)
-        return [storage(x) in tainted for x in observed.tensors()]
+        return [marks.latitude(x) for x in self._observe(inputs, values).tensors()]
 
     def disturbed(self, runs: int) -> list[list[torch.Tensor]]:
         """The tensors observed in each disturbed run.
 
-        The first is not disturbed: half precision is f32 there, as in a compiler that does not
-        round what it does not store.
+        In the first half precision is f32, as in a compiler that does not round what it does not
+        store; in others of it some results are rounded.
         """
-        if not self._disturbed:
-            self._disturbed.append(self._run_wide())
         for run in range(len(self._disturbed), runs):
+            if run % 4 == 2 or not run:
+                self._disturbed.append(self._run_wide(run))
+                continue
             disturbance = Disturbance(run, amplitude=float(run > 1), snaps=run % 2 > 0)
             inputs = self.program.arguments(self.call)
             values = run_steps(self.program, inputs, disturbance.evaluate)
             self._disturbed.append(self._observe(inputs, values).tensors())
         return self._disturbed[:runs]
 
-    def _run_wide(self) -> list[torch.Tensor]:
+    def _run_wide(self, run: int) -> list[torch.Tensor]:
+        """With f32 for half precision; but for run 0 every other result of it rounded."""
         program = widened(self.program)
         inputs = program.arguments(self.call)
-        values = run_steps(program, inputs, self._evaluate)
+        draw = random.Random(run)
+
+        def follow(step: Step, values: list) -> torch.Tensor:
+            result = evaluate(step, values)
+            narrow = self.values[len(values)].dtype
+            moves = BY_TEMPLATE[step.template].moves
+            if run and narrow in HALVES and not moves and draw.random() < 0.5:
+                result.copy_(result.to(narrow))
+            return result
+
+        values = run_steps(program, inputs, follow)
         own = self.observed.tensors()
         return [x.to(y.dtype) for x, y in zip(self._observe(inputs, values).tensors(), own)]
 
@@ -124,8 +173,19 @@ class Reference:
         if not own.dtype.is_floating_point:
             return torch.where(most > 0, torch.inf, 0.0)
         limits = torch.finfo(own.dtype)
+        if self.free[position] is Latitude.UNROUNDED:
+            return SAFETY * most
         unit = (wide.abs() * limits.eps).clamp_min(limits.smallest_normal * limits.eps)
         return SAFETY * most + torch.where(wide.isfinite(), unit, 0.0)
+
+
+def is_half(x: torch.Tensor) -> bool:
+    return x.dtype in HALVES
+
+
+def is_fusible(product: torch.Tensor) -> bool:
+    """Whether a CPU adds to such a product before it rounds; it has no half precision."""
+    return product.dtype in (torch.float32, torch.float64)
 
 
 class Disturbance:
@@ -143,10 +203,26 @@ class Disturbance:
         op = BY_TEMPLATE[step.template]
         if op.freedom is Freedom.EXACT:
             return evaluate(step, values)
+        if op.freedom is Freedom.PRODUCT:
+            return self._evaluate_product(step, values, in_place=op.writes)
         if op.freedom is Freedom.ZERO_SIGN:
             result = evaluate(step, values)
             return self._flip_zeros(result, in_place=op.writes)
         return self._evaluate_wide(step, values, op)
+
+    def _evaluate_product(self, step: Step, values: list, in_place: bool) -> torch.Tensor:
+        """Rounded to either side; in f64, for want of a wider dtype, as if it were not exact."""
+        kept = {i: values[i].to(torch.float64, copy=True) for i in step.operands}
+        rounded = evaluate(step, values)
+        if not is_fusible(rounded) or not self.amplitude:
+            return rounded
+        exact = evaluate(step, kept)
+        if exact.dtype == rounded.dtype:
+            exact = exact + exact * torch.finfo(exact.dtype).eps * self._noise(exact.shape)
+        beside = torch.nextafter(rounded, torch.where(exact > rounded, torch.inf, -torch.inf))
+        moved = (exact != rounded) & rounded.isfinite() & (self._noise(rounded.shape) > 0)
+        chosen = torch.where(moved, beside, rounded)
+        return rounded.copy_(chosen) if in_place else chosen
 
     def _flip_zeros(self, x: torch.Tensor, in_place: bool) -> torch.Tensor:
         if not x.dtype.is_floating_point or not self.amplitude:

@@ -157,3 +157,24 @@ def test_a_scalar_of_a_wider_dtype_does_not_widen():
         return [a <= b, a + b, torch.maximum(a, b)]
 
     check_calls(program, lambda call: [torch.arange(256).to(torch.uint8), torch.tensor(-3)])
+
+
+def test_a_concatenation_of_constants():
+    def program(a):
+        return [torch.cat([torch.full((3,), 2.0), a]), torch.cat([a == a, torch.ones(1) > 0])]
+
+    check_calls(program, lambda call: [numbers(4)])
+
+
+def test_a_view_of_two_dynamic_sizes_that_is_read_in_place():
+    def program(a):
+        b = a.view(-1, 4).relu_()
+        return [b, a.view(1, -1), a.reshape(2, 1, -1).count_nonzero(-2), a.sum()]
+
+    def arguments(call):
+        a = numbers(6 + 2 * call, 8 + 4 * call) - 20
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        torch._dynamo.maybe_mark_dynamic(a, 1)
+        return [a]
+
+    check_calls(program, arguments, 3)

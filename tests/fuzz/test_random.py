@@ -10,7 +10,8 @@ import campaign
 import comparison
 import pytest
 import torch
-from reference import Observed
+from programs import Capture
+from reference import Latitude, Observed
 from tally import Tally
 from worker import Worker
 
@@ -40,7 +41,8 @@ def test_every_difference_is_told():
     ones = torch.ones(2, 3)
     actual = Observed([ones.t().contiguous().t(), ones + 1], [ones])
     expected = Observed([ones, ones], [ones])
-    reference = SimpleNamespace(observed=expected, free=[False] * 3)
+    program = SimpleNamespace(capture=Capture.AUTOGRAD)
+    reference = SimpleNamespace(program=program, observed=expected, free=[Latitude.EXACT] * 3)
     found = comparison.differences(reference, actual)
     assert set(found) == {"strides of output 0", "values of output 1", "aliases of output 0",
                           "aliases of output 1"}  # fmt: skip
@@ -50,7 +52,8 @@ def test_every_difference_is_told():
                                                  (1e-40, 0.0, False), (2e-40, 1e-40, False)])  # fmt: skip
 def test_zero_for_a_subnormal_bf16_but_nothing_else(actual, eager, same):
     a, b = torch.tensor([actual]).bfloat16(), torch.tensor([eager]).bfloat16()
-    reference = SimpleNamespace(observed=Observed([b], []), free=[False])
+    program = SimpleNamespace(capture=Capture.AUTOGRAD)
+    reference = SimpleNamespace(program=program, observed=Observed([b], []), free=[Latitude.EXACT])
     assert (not comparison.differences(reference, Observed([a], []))) == same
 
 

@@ -3,14 +3,14 @@
 """A process that compiles programs and judges their answers; it may die of them.
 
 `Worker` is its owner's side: it starts the process, hands it programs, and makes a verdict of a
-death or a hang. Several programs are compiled as one function of all of their inputs, which costs
-as little as one of them, and without Dynamo, which takes longer than all the rest. A program that
-fails there, or has dynamic sizes, is compiled alone, as a user would.
+death or a hang. Several programs are compiled as one; one that fails there, or that Dynamo is to
+capture, is compiled alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import itertools
 import multiprocessing
@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from programs import Program
+from programs import Capture, Program
 
 CPU_SECONDS = 180  # of one request, until it counts as a hang
 POLL_SECONDS = 5
@@ -56,7 +56,6 @@ class Usage:
 
 
 OK = Verdict("ok")
-OPTIONS = {"cache": False}
 
 
 # The process.
@@ -84,24 +83,30 @@ def serve(connection, folder: str) -> None:
 
 def judge(programs: Sequence[Program]) -> list[Verdict]:
     """A verdict for each program."""
-    static = [p for p in programs if not p.is_dynamic]
-    verdicts = dict(zip(map(id, static), _judge_together(static)))
+    verdicts: dict[int, Verdict] = {}
+    for capture in (Capture.GRAPH, Capture.AUTOGRAD):
+        group = [p for p in programs if p.capture is capture]
+        verdicts.update(zip(map(id, group), _judge_together(group)))
     return [OK if verdicts.get(id(p)) == OK else judge_alone(p) for p in programs]
 
 
 def judge_alone(program: Program) -> Verdict:
     """The program compiled by Buddy, less what PyTorch alone gets wrong in the same way."""
-    verdict = _attempt(program, "buddy", **OPTIONS)
+    verdict = _attempt(program, ours=True)
     if not verdict.is_finding:
         return verdict
-    alone = _attempt(program, "aot_eager")
+    alone = _attempt(program, ours=False)
     if verdict.kind == alone.kind == "error":
-        return Verdict("upstream", verdict.text)
+        if program.capture is Capture.DYNAMO:
+            return Verdict("upstream", verdict.text)
+        return judge_alone(dataclasses.replace(program, capture=Capture.DYNAMO))
+    if verdict.kind != "mismatch":
+        return verdict
     known = {*alone.differences, *_mispredicted_strides(program)}
     own = {a: text for a, text in verdict.differences.items() if a not in known}
-    if verdict.kind == "mismatch" and not own:
+    if not own:
         return Verdict("upstream", verdict.text)
-    return Verdict(verdict.kind, "\n".join(own.values()) or verdict.text, own)
+    return Verdict("mismatch", "\n".join(own.values()), own)
 
 
 def _mispredicted_strides(program: Program) -> list[str]:
@@ -109,16 +114,20 @@ def _mispredicted_strides(program: Program) -> list[str]:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     expected = program.function()(*program.arguments(0))
-    with FakeTensorMode() as mode:
-        fakes = program.function()(*map(mode.from_tensor, program.arguments(0)))
+    try:
+        with FakeTensorMode() as mode:
+            fakes = program.function()(*map(mode.from_tensor, program.arguments(0)))
+    except Exception:  # Python reads an element
+        return []
     pairs = enumerate(zip(fakes, expected))
     return [f"strides of output {i}" for i, (a, b) in pairs if a.stride() != b.stride()]
 
 
-def _attempt(program: Program, backend: str, **options) -> Verdict:
+def _attempt(program: Program, ours: bool) -> Verdict:
+    from captured import compiled
     from comparison import check_program
 
-    return _checked(lambda: check_program(program, _compiled(program, backend, options)))
+    return _checked(lambda: check_program(program, compiled([program], ours=ours)))
 
 
 def _checked(check) -> Verdict:
@@ -137,15 +146,6 @@ def _checked(check) -> Verdict:
     finally:
         torch._dynamo.reset()
     return OK
-
-
-def _compiled(program: Program, backend: str, options: dict):
-    import torch
-
-    dynamic = None if program.is_dynamic else False
-    return torch.compile(
-        program.function(), backend=backend, dynamic=dynamic, options=options or None
-    )
 
 
 def _judge_together(programs: Sequence[Program]) -> list[Verdict]:
@@ -170,46 +170,22 @@ def _verdicts_together(programs: Sequence[Program], stuck: list[int]) -> list[Ve
 
     The number of a program that cannot be traced is added to `stuck`.
     """
+    from captured import compiled
     from comparison import check_call
     from reference import Observed, Reference
 
-    compiled = _compiled_together(programs, stuck) if programs else None
+    run = compiled(programs, ours=True, stuck=stuck) if programs else None
     references = [Reference(p, 0) for p in programs]
     verdicts = [OK] * len(programs)
     for _ in range(2 if programs else 0):
         groups = [p.arguments(0) for p in programs]
-        answers = iter(compiled(*(x for group in groups for x in group)))
+        answers = iter(run(*(x for group in groups for x in group)))
         for i, (program, inputs) in enumerate(zip(programs, groups)):
             outputs = list(itertools.islice(answers, len(program.outputs)))
             actual = Observed(outputs, inputs)
             verdict = _checked(lambda: check_call(references[i], actual))  # noqa: B023
             verdicts[i] = verdict if verdicts[i] == OK else verdicts[i]
     return verdicts
-
-
-def _compiled_together(programs: Sequence[Program], stuck: list[int]):
-    """One function of all inputs that returns all outputs, as Dynamo would hand it to Buddy."""
-    import torch
-    from buddy.backend import buddy
-
-    functions = [(p.function(), len(p.inputs)) for p in programs]
-
-    def together(*arguments):
-        left = iter(arguments)
-        outputs = []
-        for i, (function, count) in enumerate(functions):
-            try:
-                outputs += function(*itertools.islice(left, count))
-            except Exception:
-                stuck.append(i)
-                raise
-        return tuple(outputs)
-
-    inputs = [x for p in programs for x in p.arguments(0)]
-    graph = torch.fx.Graph()
-    placeholders = [graph.placeholder(f"x{i}") for i in range(len(inputs))]
-    graph.output(graph.call_function(together, tuple(placeholders)))
-    return buddy(torch.fx.GraphModule({}, graph), inputs, options=OPTIONS)
 
 
 def usage() -> Usage:

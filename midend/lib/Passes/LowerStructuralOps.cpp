@@ -29,6 +29,7 @@ linalg::GenericOp inlinableProducer(Value value) {
   auto generic = value.getDefiningOp<linalg::GenericOp>();
   if (!generic || !generic->hasOneUse() || generic.getNumResults() != 1 ||
       generic.getNumParallelLoops() != generic.getNumLoops() || generic.hasIndexSemantics() ||
+      generic.payloadUsesValueFromOperand(generic.getDpsInitOperand(0)) ||
       !generic.getMatchingIndexingMap(generic.getDpsInitOperand(0)).isIdentity())
     return {};
   for (OpOperand *input : generic.getDpsInputOperands())
@@ -80,7 +81,8 @@ Value emitElement(OpBuilder &b, Location loc, Value value, SmallVector<Value> in
   }
   for (Operation &op : producer.getBody()->without_terminator())
     b.clone(op, mapping);
-  return mapping.lookup(producer.getBody()->getTerminator()->getOperand(0));
+  // What it yields may be of outside: a constant.
+  return mapping.lookupOrDefault(producer.getBody()->getTerminator()->getOperand(0));
 }
 
 /// Picks the part that `indices` falls into: one branch per part, the last without a test.

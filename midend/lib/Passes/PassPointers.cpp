@@ -97,12 +97,9 @@ bool hasUnknownStrides(memref::ExpandShapeOp expand) {
 /// The view as a row-major memref at its source's address.
 void rebuild(memref::ExpandShapeOp expand) {
   ImplicitLocOpBuilder b(expand.getLoc(), expand);
-  MemRefType type = expand.getResultType();
-  SmallVector<Value> sizes;
-  for (int64_t dim = 0; dim < type.getRank(); ++dim)
-    if (type.isDynamicDim(dim))
-      sizes.push_back(sizeOf(b, expand, dim));
-  expand.replaceAllUsesWith(memrefAt(b, type, addressOf(b, expand.getSrc()), sizes));
+  SmallVector<Value> sizes(expand.getOutputShape());
+  expand.replaceAllUsesWith(
+      memrefAt(b, expand.getResultType(), addressOf(b, expand.getSrc()), sizes));
   expand.erase();
 }
 
