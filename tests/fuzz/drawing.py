@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from arguments import is_quick, with_arguments
+from hypothesis import strategies as st
 from operations import FAMILIES, KINDS, Op, needs_dynamo
 from programs import VALUES, Capture, Input, Program, Size, Step, evaluate
 
@@ -47,6 +48,10 @@ def random_program(draw: random.Random) -> Program:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _Growth(shape, dynamic, capture, genes).grow(steps, outputs)
+
+
+# The same programs as Hypothesis draws them, which is slower and shrinks what fails.
+programs = st.randoms(use_true_random=False).map(random_program)
 
 
 def _dtype(draw: random.Random) -> int:

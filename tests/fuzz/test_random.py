@@ -10,6 +10,8 @@ import campaign
 import comparison
 import pytest
 import torch
+from drawing import programs
+from hypothesis import HealthCheck, given, settings
 from programs import Capture
 from reference import Latitude, Observed
 from tally import Tally
@@ -19,14 +21,28 @@ FIRST = 13_000_064
 PROGRAMS = 24
 
 
+@pytest.fixture(scope="module")
+def worker():
+    with Worker() as started:
+        yield started
+
+
 @pytest.mark.slow
-def test_random_programs_answer_as_eager_does():
+def test_random_programs_answer_as_eager_does(worker):
     numbers = range(FIRST, FIRST + PROGRAMS)
     drawn = {number: campaign.program_of(number) for number in numbers}
-    with Worker() as worker:
-        verdicts = campaign.judge_round(drawn, worker)
+    verdicts = campaign.judge_round(drawn, worker)
     found = [campaign.Finding(drawn[n], v, n) for n, v in verdicts.items() if v.is_finding]
     assert not found, "\n".join(finding.as_test() for finding in found)
+
+
+@pytest.mark.slow
+@settings(max_examples=8, derandomize=True, database=None, deadline=None,
+          suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
+@given(program=programs)
+def test_programs_of_hypothesis_answer_as_eager_does(worker, program):
+    verdict = campaign.judge_round({0: program}, worker)[0]
+    assert not verdict.is_finding, campaign.Finding(program, verdict, 0).as_test()
 
 
 def test_a_wrong_answer_is_noticed():

@@ -133,3 +133,16 @@ func.func private @rowSums(%x: tensor<8x100000xf32>, %e: tensor<8xf32>) -> tenso
   } -> tensor<8xf32>
   return %r : tensor<8xf32>
 }
+
+// -----
+
+// What was simplified to a part of an argument is copied to where the result belongs.
+// CHECK-LABEL: func private @onlyRows
+// CHECK-SAME:    %[[X:.*]]: tensor<6x3xi8>, %[[E:.*]]: tensor<3x3xi8>
+// CHECK:       %[[ROWS:.*]] = tensor.extract_slice %[[X]]
+// CHECK:       %[[COPY:.*]] = linalg.copy {{.*}} ins(%[[ROWS]]{{.*}} outs(%[[E]]
+// CHECK:       return %[[COPY]]
+func.func private @onlyRows(%x: tensor<6x3xi8>, %e: tensor<3x3xi8>) -> tensor<3x3xi8> attributes {buddy.kernel} {
+  %rows = tensor.extract_slice %x[0, 0] [3, 3] [2, 1] : tensor<6x3xi8> to tensor<3x3xi8>
+  return %rows : tensor<3x3xi8>
+}

@@ -45,6 +45,9 @@ const char buddy_manifest[] =
     "{\"kind\": \"output\", \"name\": \"output.0\", \"dtype\": \"f32\", \"shape\": [2, -1]},"
     "{\"kind\": \"workspace\", \"name\": \"workspace\", \"dtype\": \"i8\", \"shape\": [-1]}]}}}";
 
+/* To be filled in by who loads the module. */
+void (*buddy_run_parallel)(void (*body)(void *, int64_t, int64_t), void *data);
+
 void buddy_invoke_forward(void *const *arguments) {
   int64_t n = *(const int64_t *)arguments[0];
   const Matrix *x = arguments[1], *weight = arguments[2], *output = arguments[3];

@@ -5,6 +5,9 @@
 #include "buddy/runtime/Frame.h"
 #include "buddy/runtime/MemRef.h"
 
+#include <array>
+#include <atomic>
+#include <dlfcn.h>
 #include <numeric>
 #include <thread>
 
@@ -149,9 +152,35 @@ TEST(Threads, AreSetAndReset) {
   EXPECT_GE(standard, 1);
   setThreadCount(3);
   EXPECT_EQ(threadCount(), 3);
-  std::thread(prepareThreads).join();
-  prepareThreads();
   setThreadCount(0);
-  prepareThreads();
   EXPECT_EQ(threadCount(), standard);
+}
+
+/// A module is given the threads of the process, as many as are set, and only while it runs.
+TEST(Threads, RunWhatAModuleShares) {
+  std::string path = modulePath("forward_module");
+  Library library(path);
+  void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_NOLOAD);
+  ASSERT_TRUE(handle);
+  auto run = static_cast<TeamRunner **>(dlsym(handle, runnerSymbol));
+  ASSERT_TRUE(run && *run);
+  using Seen = std::array<std::atomic<int64_t>, 8>;
+  auto teams = [&] {
+    Seen seen{}; // each thread's team
+    (*run)([](void *data, int64_t thread,
+              int64_t team) { (*static_cast<Seen *>(data))[thread] += team; },
+           &seen);
+    return std::vector<int64_t>(seen.begin(), seen.end());
+  };
+  auto caller = [&] {
+    ThreadScope scope;
+    EXPECT_EQ(teams(), (std::vector<int64_t>{3, 3, 3, 0, 0, 0, 0, 0}));
+  };
+  std::vector<int64_t> before = teams();
+  setThreadCount(3);
+  caller();
+  std::thread(caller).join();
+  setThreadCount(0);
+  EXPECT_EQ(teams(), before);
+  dlclose(handle);
 }

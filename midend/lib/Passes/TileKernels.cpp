@@ -228,8 +228,24 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
       return signalPassFailure();
   }
 
+  /// What computes the result. What has been simplified to a part of an argument is copied, because
+  /// a kernel writes to its destination.
+  static Operation *storedRoot(func::FuncOp kernel, RewriterBase &rewriter) {
+    OpOperand &result = kernel.front().getTerminator()->getOpOperand(0);
+    auto slice = result.get().getDefiningOp<tensor::ExtractSliceOp>();
+    if (!slice)
+      return result.get().getDefiningOp();
+    rewriter.setInsertionPoint(result.getOwner());
+    auto copy = linalg::CopyOp::create(rewriter, slice.getLoc(), slice.getResult(),
+                                       kernel.getArguments().back());
+    copy->setAttr("buddy.tile_dims", rewriter.getDenseI64ArrayAttr(llvm::to_vector(
+                                         llvm::seq<int64_t>(slice.getType().getRank()))));
+    result.set(copy.getResult(0));
+    return copy;
+  }
+
   LogicalResult tile(func::FuncOp kernel, RewriterBase &rewriter) {
-    Operation *root = kernel.front().getTerminator()->getOperand(0).getDefiningOp();
+    Operation *root = storedRoot(kernel, rewriter);
     if (!root) // simplified to one of its arguments
       return success();
     if (auto store = dyn_cast<tensor::InsertSliceOp>(root))
