@@ -27,8 +27,15 @@ from .executable import (
     finisher,
     symbol_sources,
 )
-from .importer import import_graph, new_module
+from .importer import import_graph, new_module, refused
 from .options import Options
+from .roles import (
+    kind_of,
+    mark_saved,
+    mutated_placeholders,
+    static_inputs,
+    updates_of_overlapping,
+)
 from .signature import Argument, ImportedFunction
 from .views import View, concrete, returning_owners
 
@@ -57,7 +64,7 @@ def buddy(
             capture_attention(graph_module)
         compile_as = functools.partial(_compile_graph, chosen)
         backend = aot_autograd(
-            fw_compiler=functools.partial(compile_as, False),
+            fw_compiler=functools.partial(_compile_forward, chosen),
             bw_compiler=functools.partial(compile_as, False),
             inference_compiler=functools.partial(compile_as, freezes(chosen, inference)),
             decompositions=decompositions(training=not inference),
@@ -101,8 +108,16 @@ def _compile_graph(
     options: Options, freeze: bool, graph_module: fx.GraphModule, example_inputs: Sequence[Any]
 ) -> Callable:
     """AOTAutograd's compiler of one graph; the callable takes its arguments as one list."""
-    static = _static_inputs() if freeze else frozenset()
+    static = static_inputs() if freeze else frozenset()
     return _boxed(compile_graph(options, graph_module, static))
+
+
+def _compile_forward(
+    options: Options, graph_module: fx.GraphModule, example_inputs: Sequence[Any]
+) -> Callable:
+    """AOTAutograd's compiler of the forward graph of a training step."""
+    mark_saved(graph_module)
+    return _compile_graph(options, False, graph_module, example_inputs)
 
 
 def compile_graph(
@@ -124,14 +139,6 @@ def compile_graph(
         )
 
 
-def _static_inputs() -> frozenset[int]:
-    """Placeholders that are parameters or buffers: the same tensors at every call."""
-    context = torch._guards.TracingContext.try_get()
-    if context is None or context.fw_metadata is None:
-        return frozenset()
-    return frozenset(context.fw_metadata.static_input_indices or ())
-
-
 def _boxed(compiled: Compiled) -> Callable:
     """AOTAutograd's calling convention: the callee empties the list of arguments."""
 
@@ -148,6 +155,9 @@ def compile_whole(
     options: Options, graph_module: fx.GraphModule, static: frozenset[int]
 ) -> Compiled:
     """The graph as one compiled module; raises UnsupportedOpError where it cannot be."""
+    if updates := updates_of_overlapping(graph_module):
+        reason = "writes to an input whose elements overlap in memory"
+        raise UnsupportedOpError([refused(node, reason) for node in updates])
     placeholders = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
     mutated = mutated_placeholders(graph_module)
     # What the graph writes to is never frozen, not even a buffer.
@@ -171,19 +181,6 @@ def compile_whole(
         positions = argument_positions(imported.arguments, names, imported.constants)
         launch = Launcher(executable, imported, positions, values, strides, views, bool(static))
     return launch
-
-
-def mutated_placeholders(graph_module: fx.GraphModule) -> set[fx.Node]:
-    """Placeholders that the graph writes to at its end."""
-    copy = torch.ops.aten.copy_.default
-    return {n.args[0] for n in graph_module.graph.nodes if n.target is copy}
-
-
-def kind_of(node: fx.Node, static: bool) -> str:
-    value = node.meta.get("val")
-    if isinstance(value, (torch.SymInt, int)):
-        return "symbol"
-    return "parameter" if static else "input"
 
 
 def _strides(output: Any) -> Sequence[int] | None:

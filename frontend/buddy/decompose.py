@@ -28,6 +28,7 @@ KEPT = (
     aten.lerp.Scalar,
     aten.rsub.Scalar,
     aten.rsub.Tensor,
+    aten.select_scatter.default,
     aten.silu.default,
     aten.stack.default,
     aten.take.default,
@@ -37,7 +38,6 @@ KEPT = (
 
 # Core Aten keeps these; their parts are all there is to them.
 DECOMPOSED = (
-    aten.native_dropout.default,
     aten._native_batch_norm_legit.no_stats,
     aten._native_batch_norm_legit_functional.default,
     aten._batch_norm_with_update_functional.default,

@@ -24,6 +24,7 @@ from .lowering.emitter import Emitter
 from .lowering.functionalized import AUTO_FUNCTIONALIZED, lower_functionalized
 from .lowering.registry import Unsupported
 from .lowering.symbols import Symbols
+from .roles import SAVED
 from .signature import Argument, ImportedFunction, Output, Signature
 from .types import TensorSpec
 
@@ -42,6 +43,11 @@ def new_module(context: ir.Context | None = None) -> ir.Module:
         version = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), MODULE_VERSION)
         module.operation.attributes["buddy.version"] = version
     return module
+
+
+def refused(node: fx.Node, reason: str) -> UnsupportedOp:
+    arguments = ", ".join(types.describe(a) for a in (*node.args, *node.kwargs.values()))
+    return UnsupportedOp(node.name, str(node.target), where(node), arguments, reason)
 
 
 def import_graph(
@@ -262,7 +268,7 @@ class _GraphImporter:
         reads = [u for u in node.users if u.target is operator.getitem and u.users]
         self.emitter.read = {u.args[1] for u in reads}
         returned = (u for u in reads if any(user.op == "output" for user in u.users))
-        self.emitter.returned = {u.args[1] for u in returned}
+        self.emitter.returned = {u.args[1] for u in returned if SAVED not in u.meta}
         for operand in node.all_input_nodes:
             value = operand.meta.get("val")
             if isinstance(value, torch.Tensor) and self.values[operand] is None:
@@ -290,10 +296,7 @@ class _GraphImporter:
 
     def _refuse(self, node: fx.Node, reason: str) -> None:
         """Note that the node cannot be lowered and go on with stand-ins for its results."""
-        arguments = ", ".join(types.describe(a) for a in (*node.args, *node.kwargs.values()))
-        self.unsupported.append(
-            UnsupportedOp(node.name, str(node.target), where(node), arguments, reason)
-        )
+        self.unsupported.append(refused(node, reason))
         self.values[node] = self._stand_in(node.meta.get("val"))
 
     def _stand_in(self, value: Any) -> Any:

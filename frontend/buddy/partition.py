@@ -61,6 +61,7 @@ def _try_parts(
     A part may lack what the whole graph had: a size that an op left out of it computes.
     """
     copy = fx.GraphModule(graph_module, graph_module.graph.__deepcopy__({}))
+    _draw_in_order(copy.graph)
     partitioner = CapabilityBasedPartitioner(
         copy, _Compilable(names), allows_single_node_partition=True
     )
@@ -77,6 +78,20 @@ def _try_parts(
                 refused += error.ops
     fused.recompile()
     return fused, refused
+
+
+def _draw_in_order(graph: fx.Graph) -> None:
+    """Make each draw of random numbers depend on the one before: they are one stream."""
+    earlier = None
+    for node in graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            if earlier is not None:
+                node.args, node.target = (node.target, earlier, *node.args), _after
+            earlier = node
+
+
+def _after(op: Callable, earlier: Any, *args: Any, **kwargs: Any) -> Any:
+    return op(*args, **kwargs)
 
 
 def _write_last(graph: fx.Graph) -> None:

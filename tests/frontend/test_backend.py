@@ -9,7 +9,7 @@ import threading
 import buddy
 import pytest
 import torch
-from buddy import _runtime, driver
+from buddy import UnsupportedOpError, _runtime, driver
 from checking import assert_same, compiled
 
 aten = torch.ops.aten
@@ -96,6 +96,25 @@ def test_dynamic_sizes_in_shapes_and_values():
             torch._dynamo.mark_dynamic(y, 0)
             assert_same(step(x, y), sizes(x, y))
     assert buddy.stats()["graphs"] == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*overlap in memory:RuntimeWarning")
+def test_in_place_update_of_an_argument_that_overlaps_itself():
+    """A write through one of its windows is seen through all others."""
+
+    def update(windows):
+        windows[:, 1] = 7
+        return windows.sum(0)
+
+    memory, expected = torch.arange(6.0), torch.arange(6.0)
+    with torch.no_grad():
+        assert_same(
+            compiled(update, fallback=True)(memory.unfold(0, 3, 1)),
+            update(expected.unfold(0, 3, 1)),
+        )
+        assert_same(memory, expected)
+        with pytest.raises(UnsupportedOpError, match="elements overlap in memory"):
+            compiled(update)(memory.unfold(0, 3, 1))
 
 
 def test_in_place_update_of_an_argument():

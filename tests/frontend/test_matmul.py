@@ -58,6 +58,22 @@ def test_batches_and_vectors():
     check(products, (3, 5, 7), (3, 7, 5), (7,))
 
 
+def test_operands_whose_rows_are_scattered():
+    """Slices with steps, and selections that leave out the innermost dimension."""
+
+    def products(x, y):
+        column = y.select(-1, 3)
+        return (
+            x @ x[..., :-1:2],
+            x[..., ::2] @ x[..., :2, :],
+            column @ column.mT,
+            column[..., 1:] @ x,
+        )
+
+    check(products, (8, 4, 4), (8, 4, 5, 6))
+    check(lambda x: F.scaled_dot_product_attention(*x.unbind(-1)), (1, 2, 7, 8, 3))
+
+
 def test_linear():
     check(lambda x, w, b: (F.linear(x, w, b), F.linear(x, w)), (2, 3, 7), (5, 7), (5,))
 

@@ -40,6 +40,13 @@ def test_special_values_and_ties():
     check(lambda x: (*x.cummax(1), *x.cummin(1), x.cumsum(1), x.logcumsumexp(1)), x)
 
 
+def test_sums_that_leave_the_range_and_come_back():
+    """Running sums and products of f32 are in f64, as eager's are."""
+    most = torch.finfo(torch.float32).max
+    x = torch.tensor([[most, most, -most, -most, 1.0], [1e30, 1e30, 1e-30, 1e-30, 3.0]])
+    check(lambda x: (x.cumsum(1), x.cumprod(1)), x)
+
+
 def test_rank_0_and_a_transposed_view():
     check(lambda x: (x.cumsum(0), x.cumprod(0), *x.cummax(0), x.logcumsumexp(0)), ())
     check(lambda x: x.cumsum(1), torch.randn(6, 40).t())

@@ -94,6 +94,9 @@ def test_unstable_sort_of_ties_groups_them():
         return keys.gather(-1, places), x.gather(-1, places).gather(-1, places.argsort(stable=True))
 
     check(grouped, TIES, TIES.float())
+    x = TIES.double().requires_grad_()
+    (gradient,) = torch.autograd.grad(compiled(grouped)(TIES, x)[1].cos().sum(), x)
+    torch.testing.assert_close(gradient, -x.sin())  # the positions go to the backward graph only
     with pytest.raises(UnsupportedOpError, match="choice is its own"):
         compiled(lambda x: x.argsort())(TIES)
 

@@ -140,13 +140,14 @@ class Reference:
         return self._disturbed[:runs]
 
     def _run_wide(self, run: int) -> list[torch.Tensor]:
-        """With f32 for half precision; but for run 0 every other result of it rounded."""
+        """With f32 for half precision; but for run 0 disturbed, every other result rounded."""
         program = widened(self.program)
         inputs = program.arguments(self.call)
         draw = random.Random(run)
+        disturbance = Disturbance(run, amplitude=float(run > 0), snaps=False)
 
         def follow(step: Step, values: list) -> torch.Tensor:
-            result = evaluate(step, values)
+            result = disturbance.evaluate(step, values) if run else evaluate(step, values)
             narrow = self.values[len(values)].dtype
             moves = BY_TEMPLATE[step.template].moves
             if run and narrow in HALVES and not moves and draw.random() < 0.5:
@@ -253,11 +254,22 @@ class Disturbance:
         finally:
             torch.set_default_dtype(default)
         result = result * (1 + UNITS * unit * self._noise(result.shape))
+        if self.amplitude and op.freedom is Freedom.ACCUMULATED:
+            in_turns = self._overflows(step, wide, work) & (self._noise(result.shape) > 0)
+            result = torch.where(in_turns, 0, result)
         if self.snaps and op.freedom is Freedom.ACCUMULATED:
             result = torch.where(result.abs() <= UNITS * unit * _largest(wide.values()), 0, result)
         if op.writes:
             return values[step.operands[0]].copy_(result)
         return torch.empty_like(natural).copy_(result)
+
+    def _overflows(self, step: Step, wide: dict, work: torch.dtype) -> torch.Tensor:
+        """Where a sum of finite terms may pass the largest number before it is back from there."""
+        sizes = {
+            i: x.abs().nan_to_num(0, 0, 0) if x.dtype.is_floating_point else x
+            for i, x in wide.items()
+        }
+        return evaluate(step, sizes).abs() > torch.finfo(work).max
 
     def _noise(self, shape) -> torch.Tensor:
         return torch.rand(shape, generator=self.generator, dtype=torch.float64) * 2 - 1

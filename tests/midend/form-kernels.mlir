@@ -119,3 +119,21 @@ func.func @filled_view(%x: tensor<4x8x16xf32>) -> tensor<4x8xf32> {
   } -> tensor<4x8xf32>
   return %sum : tensor<4x8xf32>
 }
+
+// -----
+
+// Rows of a product are vectors: those whose elements are not side by side are copied first.
+// A step between rows is read in place.
+// CHECK-LABEL: func private @copy_0
+// CHECK:       tensor.extract_slice %{{.*}}[0, 0] [4, 4] [1, 2]
+// CHECK-LABEL: func private @matmul_1
+// CHECK:       %[[ROWS:.*]] = tensor.extract_slice %{{.*}}[0, 0] [2, 4] [2, 1]
+// CHECK-NOT:   tensor.extract_slice
+// CHECK:       "buddy.matmul"(%[[ROWS]],
+func.func @scattered(%x: tensor<4x8xf32>) -> tensor<2x4xf32> {
+  %columns = tensor.extract_slice %x[0, 0] [4, 4] [1, 2] : tensor<4x8xf32> to tensor<4x4xf32>
+  %rows = tensor.extract_slice %x[0, 0] [2, 4] [2, 1] : tensor<4x8xf32> to tensor<2x4xf32>
+  %empty = tensor.empty() : tensor<2x4xf32>
+  %r = "buddy.matmul"(%rows, %columns, %empty) : (tensor<2x4xf32>, tensor<4x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  return %r : tensor<2x4xf32>
+}

@@ -83,7 +83,12 @@ ENCODERS = [
         "FNetForMaskedLM",
         inputs=text,
         config=TINY,
-        eager=("aten._to_copy.default", "aten._fft_c2c.default", "aten.view_as_real.default"),
+        eager=(
+            "aten._to_copy.default",
+            "aten._fft_c2c.default",
+            "aten.view_as_real.default",
+            "aten.view_as_complex.default",
+        ),
     ),
     row(
         "xlnet",
@@ -110,6 +115,7 @@ ENCODER_DECODERS = [
     pair(
         "switch_transformers",
         "SwitchTransformersForConditionalGeneration",
+        eager=("aten.uniform.default",),  # noise of the router, drawn also if it is times 1
         config=dict(
             T5,
             num_decoder_layers=2,

@@ -105,7 +105,7 @@ def settle_statistics(model: nn.Module, inputs: Inputs) -> None:
 
 
 def without_randomness(config: transformers.PreTrainedConfig) -> None:
-    """No dropout, no layer dropped, no masked spectrum: eager and compiled draw differently."""
+    """No dropout, no layer dropped, no masked spectrum: what is random is eager's, and shows nothing."""
     for key, value in list(vars(config).items()):
         if isinstance(value, transformers.PreTrainedConfig):
             without_randomness(value)

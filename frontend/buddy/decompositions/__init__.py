@@ -12,6 +12,7 @@ from . import (  # noqa: F401
     gradients,
     grouped,
     linear_algebra,
+    random,
     selection,
 )
 from .registry import OWN, TRAINING, foreign  # noqa: F401

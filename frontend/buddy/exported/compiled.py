@@ -12,10 +12,11 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from ..backend import compile_graph, freezes, mutated_placeholders
+from ..backend import compile_graph, freezes
 from ..errors import InputError
 from ..executable import SizeFunction, symbol_sources
 from ..options import Options
+from ..roles import mutated_placeholders
 from ..types import describe, short_name
 from .calling import CallingConvention, Leaf
 from .program import Program, capture

@@ -22,7 +22,6 @@ from torch import fx
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from ..backend import kind_of, mutated_placeholders
 from ..errors import ModelError
 from ..executable import ENTRY
 from ..importer import import_graph, new_module
@@ -36,6 +35,7 @@ from ..packaging.directory import (
     write_manifest,
 )
 from ..packaging.weights import write_weights
+from ..roles import kind_of, mutated_placeholders
 from ..signature import Argument, ImportedFunction
 from ..types import Dim, short_name
 from .calling import CallingConvention

@@ -29,8 +29,8 @@ class Emitter:
     """Builds the function of one graph; `out` is the result of the node being lowered.
 
     `out` is a `TensorSpec`, or a tuple of them for an op with several results; of those, `read`
-    has the numbers of the ones that the graph reads, `returned` of those that it also returns. A
-    lowering may give None for the ones that are not read. `node` is the call itself; `checks`,
+    has the numbers of the ones that the graph reads, `returned` of those that its caller sees.
+    A lowering may give None for the ones that are not read. `node` is the call itself; `checks`,
     where they are wanted, is what `bounds` adds to.
     """
 

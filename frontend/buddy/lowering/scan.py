@@ -53,15 +53,21 @@ def scan(
 
 
 def running_sum(e: Emitter, x, dim: int, dtype: torch.dtype):
-    """Σ x[j] for j ≤ i, in the dtype that `dtype` is computed in."""
-    return _running(e, x, dim, dtype, 0, s.add)
+    """Σ x[j] for j ≤ i, as `dtype`; of f32 in f64, as eager does."""
+    return _running(e, x, dim, dtype, _accumulated(dtype), 0, s.add)
 
 
-def _running(e: Emitter, x, dim: int, dtype: torch.dtype, start: Number, combine):
-    """The fold of all elements up to each one along dim, as `dtype`."""
+def _accumulated(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float32 else compute_dtype(dtype)
+
+
+def _running(
+    e: Emitter, x, dim: int, dtype: torch.dtype, wide: torch.dtype, start: Number, combine
+):
+    """The fold, in `wide`, of all elements up to each one along dim, as `dtype`."""
     if e.rank(x) == 0 or e.is_empty(e.spec(x)):
         return e.cast(x, dtype)
-    source, wide = e.dtype(x), compute_dtype(dtype)
+    source = e.dtype(x)
 
     def step(element, _, total):
         total = combine(total, s.cast(element, source, wide))
@@ -77,12 +83,13 @@ def cumsum(e: Emitter, x, dim, *, dtype=None):
 
 @lowers(aten.cumprod.default)
 def cumprod(e: Emitter, x, dim, *, dtype=None):
-    return _running(e, x, dim, e.out.dtype, 1, s.mul)
+    return _running(e, x, dim, e.out.dtype, _accumulated(e.out.dtype), 1, s.mul)
 
 
 @lowers(aten.logcumsumexp.default)
 def logcumsumexp(e: Emitter, x, dim):
-    return _running(e, x, dim, e.out.dtype, lowest(torch.float32), _log_add_exp)
+    dtype = e.out.dtype
+    return _running(e, x, dim, dtype, compute_dtype(dtype), lowest(torch.float32), _log_add_exp)
 
 
 def _log_add_exp(x, y):

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "buddy/Passes.h"
-
 #include "KernelGroup.h"
+#include "buddy/IR/BuddyDialect.h"
+#include "buddy/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -164,17 +164,35 @@ private:
   SmallVector<Value> destinations, placeholders;
 };
 
-/// A slice that leaves the kernels' world (a view or a result takes it), or that another one
-/// is inserted into, is copied out.
+/// Whether elements side by side in the innermost dimension of `value` are so in memory.
+bool hasAdjacentElements(Value value) {
+  auto slice = value.getDefiningOp<tensor::ExtractSliceOp>();
+  if (!slice)
+    return true;
+  bool keepsInnermost = !slice.getDroppedDims().test(slice.getSourceType().getRank() - 1);
+  return keepsInnermost && isOneInteger(slice.getMixedStrides().back()) &&
+         hasAdjacentElements(slice.getSource());
+}
+
+/// Whether a kernel may read `slice` in place: no view or result takes it, no other slice is
+/// inserted into it, and it is not an operand of vectors whose elements are scattered.
+bool isReadInPlace(tensor::ExtractSliceOp slice, OpOperand &use) {
+  Operation *user = use.getOwner();
+  if (!isCompute(slice->getBlock()->findAncestorOpInBlock(*user)))
+    return false;
+  if (auto written = dyn_cast<DestinationStyleOpInterface>(user);
+      written && written.isDpsInit(&use))
+    return false;
+  return !isa<AttentionOp, Conv2DOp, MatmulOp>(user) || hasAdjacentElements(slice);
+}
+
+/// Copies out the slices that kernels do not read in place.
 void materializeSlices(func::FuncOp function) {
   for (auto slice : llvm::to_vector(function.front().getOps<tensor::ExtractSliceOp>())) {
     SmallVector<OpOperand *> uses;
-    for (OpOperand &use : slice->getUses()) {
-      auto user = dyn_cast<DestinationStyleOpInterface>(use.getOwner());
-      if (!isCompute(function.front().findAncestorOpInBlock(*use.getOwner())) ||
-          (user && user.isDpsInit(&use)))
+    for (OpOperand &use : slice->getUses())
+      if (!isReadInPlace(slice, use))
         uses.push_back(&use);
-    }
     if (uses.empty())
       continue;
     OpBuilder builder(slice->getContext());
