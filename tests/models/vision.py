@@ -66,7 +66,8 @@ VISION = [
     row(
         "mobilenet_v2",
         "MobileNetV2ForImageClassification",
-        config=dict(image_size=32, depth_multiplier=0.25, last_hidden_size=32),
+        config=dict(image_size=96, depth_multiplier=0.25, last_hidden_size=32),
+        size=96,  # smaller, and batch norm of two values makes eager's own gradients a tenth off
         step=32,
     ),
     row(
