@@ -32,6 +32,11 @@ def test_shapes_and_halves():
     check(lambda x: (x.signbit(), x.angle(), x.round(decimals=1)), (0, 2))
 
 
+def test_sign_of_a_wider_number():
+    x, sign = torch.randn(1).half(), torch.tensor(-1e-300, dtype=torch.float64)
+    check(lambda x, y: (x.copysign(y), x.float().copysign(y)), x, sign)
+
+
 def test_round_to_decimals():
     check(lambda x: (x.round(decimals=2), x.round(decimals=-1), x.round(decimals=0)), (50,))
 

@@ -33,6 +33,12 @@ def test_variances():
     check(spread, (4, 5, 17))
 
 
+def test_sum_of_one_number_that_others_read():
+    """It is added once, however many loops read it."""
+    check(lambda x: (x.mean() + torch.zeros(3, 5)).sum(0), ())
+    check(lambda x: torch.lerp(x.sum(), x.new_zeros(3), 0.25).sum(0, keepdim=True), ())
+
+
 def test_rank_0_and_size_0():
     check(lambda x: (x.sum(), x.mean(), x.amax(), x.argmax(), x.cumsum(0), x.any(), x.sum(0)), ())
     check(lambda x: (x.sum(), x.sum(0), x.sum(1), x.prod(), x.any(), x.all(), x.cumsum(0)), (0, 4))

@@ -250,7 +250,7 @@ class Disturbance:
         wide = {}
         for i in step.operands:
             x = values[i]
-            if x.dtype.is_floating_point:
+            if x.dtype.is_floating_point or _leaves_exact_sums(x):
                 x = x.to(torch.float64, copy=True)
                 if op.freedom is Freedom.ACCUMULATED:
                     x = x * (1 + 2 * unit * self._noise(x.shape))
@@ -281,6 +281,11 @@ class Disturbance:
 
     def _noise(self, shape) -> torch.Tensor:
         return torch.rand(shape, generator=self.generator, dtype=torch.float64) * 2 - 1
+
+
+def _leaves_exact_sums(integers: torch.Tensor) -> bool:
+    """Whether floats add them in other ways in another order: beyond 2^53 they are not all there."""
+    return float(integers.double().abs().sum()) > 2**53 if integers.dtype == torch.int64 else False
 
 
 def _largest(tensors: Iterable[torch.Tensor]) -> float:

@@ -26,3 +26,26 @@ func.func @chain(%x: tensor<4x8xf32>) -> tensor<32xf32> {
   } -> tensor<32xf32>
   return %z : tensor<32xf32>
 }
+
+// -----
+
+// A sum over no dimensions adds its element once, not once in each loop of what reads it.
+// CHECK-LABEL: func @sum_of_one
+// CHECK:       %[[SUM:.*]] = linalg.generic {{.*}}iterator_types = []
+// CHECK:       linalg.generic {{.*}}iterator_types = ["parallel"]} ins(%[[SUM]]
+func.func @sum_of_one(%x: tensor<f32>, %start: tensor<f32>) -> tensor<3xf32> {
+  %sum = linalg.generic {indexing_maps = [affine_map<() -> ()>, affine_map<() -> ()>], iterator_types = []}
+      ins(%x : tensor<f32>) outs(%start : tensor<f32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.addf %out, %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<f32>
+  %e = tensor.empty() : tensor<3xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> ()>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%sum : tensor<f32>) outs(%e : tensor<3xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.negf %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<3xf32>
+  return %r : tensor<3xf32>
+}

@@ -53,9 +53,17 @@ def _unless_nan(predicate: str, x, y):
     return s.select(arith.ori(s.compare(predicate, x, y), s.is_nan(y)), x, y)
 
 
+def _copysign(x, y):
+    """In bits: LLVM would narrow an f64 y at once to the f16 of a result, which no CPU can do."""
+    size, sign = bits_of(x), bits_of(y)
+    top = s.like(-(2 ** (x.type.width - 1)), sign)
+    kept = arith.andi(size, arith.xori(top, s.like(-1, top)))
+    return float_of(arith.ori(kept, arith.andi(sign, top)), x.type)
+
+
 register_pointwise(_larger, aten.fmax.default)
 register_pointwise(_smaller, aten.fmin.default)
-register_pointwise(math.copysign, aten.copysign.Tensor)
+register_pointwise(_copysign, aten.copysign.Tensor)
 
 
 @lowers(aten.angle.default)

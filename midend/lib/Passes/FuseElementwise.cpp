@@ -27,9 +27,16 @@ bool isCheap(linalg::LinalgOp op) {
          });
 }
 
+/// Whether it folds elements into what its results start from: a sum over no dimensions has only
+/// parallel loops, but in more loops than its own it would add its element again and again.
+bool accumulates(linalg::LinalgOp op) {
+  return llvm::any_of(op.getDpsInitsMutable(),
+                      [&](OpOperand &init) { return op.payloadUsesValueFromOperand(&init); });
+}
+
 bool shouldFuse(OpOperand *operand) {
   auto producer = operand->get().getDefiningOp<linalg::LinalgOp>();
-  return producer && isCheap(producer);
+  return producer && isCheap(producer) && !accumulates(producer);
 }
 
 /// `[N]` computed from a matmul's `[1,N]`.
