@@ -112,6 +112,11 @@ def _collapse(e: Emitter, x: ir.Value, groups: list[Group]) -> ir.Value:
 def _expand(e: Emitter, x: ir.Value, groups: list[Group], shape: tuple[Dim, ...]) -> ir.Value:
     """Each dimension of x as its group of the target."""
     spec = e.spec(x).with_shape(shape)
+    if shape and e.rank(x):
+        # A size of the target may be a number where the source's has no known one.
+        whole = spec.with_shape(product([shape[j] for j in g.target]) for g in groups)
+        if whole.mlir_type() != x.type:
+            x = e.track(tensor.cast(whole.mlir_type(), x), whole)
     if not shape or (e.rank(x) and all(len(g.target) == 1 for g in groups)):
         return e.track(x, spec)
     reassociation = [g.target for g in groups] if e.rank(x) else []
