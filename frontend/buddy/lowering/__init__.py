@@ -7,6 +7,7 @@ from . import (  # noqa: F401
     attention,
     bessel,
     conv,
+    effects,
     elementwise,
     embedding_bag,
     factory,
