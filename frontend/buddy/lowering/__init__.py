@@ -6,6 +6,7 @@ from . import (  # noqa: F401
     adaptive,
     attention,
     bessel,
+    bits,
     conv,
     effects,
     elementwise,
