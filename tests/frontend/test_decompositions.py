@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 from buddy import UnsupportedOpError
+from buddy.decompositions.numbers import NUMBER_FIRST, NUMBER_LAST
 from checking import check, compiled
 
 aten = torch.ops.aten
@@ -127,10 +128,16 @@ def test_most_frequent():
 
 
 def test_numbers_and_tensors():
-    x = torch.tensor([1, -2, 3], dtype=torch.int32)
-    check(lambda x: (5 % x, 7.5 % x, 5 & x, 5 | x, 5 ^ x, 5 % x[0]), x)
-    check(lambda x: (7 << x, 700 >> x, x << 2, x >> 1), x.abs())
-    check(lambda x: (aten.bitwise_left_shift.Tensor_Scalar(x, 3), torch.copysign(x, -1.0)), x)
+    """Python's operators, and every overload that has a number."""
+    x = torch.tensor([1, 2, 3], dtype=torch.int32)
+
+    def overloads(x):
+        first = [op(77, x) for op in NUMBER_FIRST]
+        return *first, *(op(x, 3) for op in NUMBER_LAST)
+
+    check(overloads, x)
+    check(lambda x: (5 % x, 7.5 % x, 5 % x[0], 7 << x, 700 >> x, x << 2), x)
+    check(lambda x: (5 % x, torch.copysign(x, -1.0)), torch.tensor([[1.5, -2.0], [0.0, 3.0]]))
 
 
 @pytest.mark.parametrize("window", ["hamming", "blackman", "bartlett", "kaiser"])

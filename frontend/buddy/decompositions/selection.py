@@ -38,7 +38,7 @@ def mode(x, dim=-1, keepdim=False):
     if x.dim() == 0:
         return x.clone(), torch.zeros_like(x, dtype=torch.int64)
     size, dim = x.shape[dim], dim % x.dim()
-    values, places = x.sort(dim, stable=True)
+    values, places = x.sort(stable=True, dim=dim)
     number = torch.arange(size, device=x.device).view([-1, *[1] * (x.dim() - 1 - dim)])
     begins = (number == 0) | (values != values.roll(1, dim))
     since = torch.where(begins, number, 0).cummax(dim).values
