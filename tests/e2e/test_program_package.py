@@ -39,13 +39,14 @@ def saved(tmp_path_factory):
 def test_package_answers_as_eager(saved, tmp_path):
     module, path = saved
     package = tmp_path / "package"
+    package.mkdir()
+    (package / "manifest.json").write_text("of an old package, which is replaced")
     done = command("compile", path, "-o", package, "--json")
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert figures["package"] == str(package) and figures["weights_bytes"] > 0
-    assert sorted(p.name for p in package.iterdir()) == [
-        "manifest.json", "model.so", "weights.safetensors",
-    ]  # fmt: skip
+    files = ["manifest.json", "model.so", "weights.safetensors"]
+    assert sorted(p.name for p in package.iterdir()) == files
     loaded = buddy.load_package(package)
     for rows in (4, 1, 37):
         x = torch.randn(rows, 6)
@@ -55,39 +56,23 @@ def test_package_answers_as_eager(saved, tmp_path):
         loaded(torch.randn(4, 7))
 
 
-def test_package_is_replaced_and_nothing_else(saved, tmp_path):
-    _, path = saved
+def test_what_is_no_package_is_not_replaced(saved, tmp_path):
     other = tmp_path / "notes"
     other.mkdir()
     (other / "note.txt").write_text("mine")
-    refused(command("compile", path, "-o", other), f"{other} exists and is not a package")
-    assert [p.name for p in other.iterdir()] == ["note.txt"]
-    file = tmp_path / "file"
-    file.write_text("mine")
-    refused(command("compile", path, "-o", file), f"{file} exists and is not a directory")
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "manifest.json").write_text("an old one")
-    done = command("compile", path, "-o", package)
-    assert done.returncode == 0, done.stderr
-    assert buddy.load_package(package).name == "package"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "notes", "package"]
+    refused(command("compile", saved[1], "-o", other), f"{other} exists and is not a package")
+    assert [p.name for p in tmp_path.rglob("*")] == ["notes", "note.txt"]
 
 
 def test_bad_programs_leave_nothing(saved, tmp_path):
-    _, path = saved
-    content = path.read_bytes()
-    for name, given, words in (
-        ("half.pt2", content[: len(content) // 2], "not a program that torch.export.save wrote"),
-        ("empty.pt2", b"", "not a program that torch.export.save wrote"),
-        ("none.pt2", None, "none.pt2: no such file"),
+    content = saved[1].read_bytes()
+    (tmp_path / "half.pt2").write_bytes(content[: len(content) // 2])
+    for name, words in (
+        ("half.pt2", "half.pt2: not a program that torch.export.save wrote"),
+        ("none.pt2", "none.pt2: no such file"),
     ):
-        model, package = tmp_path / name, tmp_path / "out" / "package"
-        if given is not None:
-            model.write_bytes(given)
-        refused(command("compile", model, "-o", package), words)
-        assert not package.parent.exists()
-    refused(command("compile", path, "-o", tmp_path / "x", "--quant", "none"), "language models")
+        refused(command("compile", tmp_path / name, "-o", tmp_path / "out" / "package"), words)
+    assert [p.name for p in tmp_path.rglob("*")] == ["half.pt2"]
 
 
 def refused(done, words: str) -> None:
