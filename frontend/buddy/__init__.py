@@ -28,6 +28,7 @@ __path__.extend(str(directory) for directory in driver.library_directories())
 # What needs transformers or the launcher is loaded on first use.
 _LAZY = {
     "ChatModule": "buddy.llm.chat",
+    "LinearAlgebraError": "buddy.failures",
     "compile": "buddy.exported.compiled",
     "compile_package": "buddy.packages",
     "load_package": "buddy.exported.loaded",
@@ -38,6 +39,7 @@ __all__ = [
     "ChatModule",
     "CompilerError",
     "InputError",
+    "LinearAlgebraError",
     "LoweringFailed",
     "ModelError",
     "OptionError",

@@ -70,7 +70,9 @@ def buddy(
             decompositions=decompositions(training=not inference),
             keep_inference_input_mutations=True,
         )
-        return backend(graph_module, example_inputs)
+        # The graph makes the tokens that order effects itself: its arguments are the user's own.
+        with torch._functorch.config.patch(unlift_effect_tokens=True):
+            return backend(graph_module, example_inputs)
 
 
 def freezes(options: Options, inference: bool) -> bool:

@@ -54,7 +54,6 @@ DECOMPOSED = (
     aten.nan_to_num.default,
     aten.diagonal_backward.default,
     aten.dist.default,
-    aten.grid_sampler_2d.default,
     aten.ldexp.Tensor,
     aten.linalg_vector_norm.default,
     aten.logit_backward.default,
@@ -65,6 +64,7 @@ DECOMPOSED = (
     aten.unbind_copy.int,
     aten.unfold_backward.default,
     aten.upsample_bicubic2d.default,
+    aten.upsample_trilinear3d.default,
     aten.view_copy.default,
 )
 

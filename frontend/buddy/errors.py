@@ -52,6 +52,8 @@ class LoweringFailed(BuddyError):
 class OutOfRangeError(BuddyError, IndexError):
     """A computed index lies outside of the tensor that it reads or writes: which op, and where."""
 
+    subject = "index out of range"
+
 
 class InputError(BuddyError):
     """A call of an exported program with arguments that it was not exported for."""

@@ -19,7 +19,7 @@ import sympy
 import torch
 
 from .counters import stage
-from .errors import OutOfRangeError
+from .failures import failed_check
 from .memory import empty
 from .signature import Argument, ImportedFunction, Output
 from .types import Dim, linear_symbol
@@ -171,7 +171,7 @@ class Launcher:
             if original is not None:
                 original.copy_(copy)
         if self.messages and (failed := outputs.pop().item()):
-            raise OutOfRangeError(self.messages[failed - 1])
+            raise failed_check(self.messages[failed - 1])
         return self.finish(args, outputs)
 
     def _bind(self, args: Sequence[Any]) -> BoundCall:

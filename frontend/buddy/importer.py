@@ -20,6 +20,7 @@ from .errors import LoweringFailed, UnsupportedOp, UnsupportedOpError
 from .locations import location_of, where
 from .lowering import find
 from .lowering.bounds import Check, first_failure
+from .lowering.effects import WITH_EFFECTS, lower_with_effects
 from .lowering.emitter import Emitter
 from .lowering.functionalized import AUTO_FUNCTIONALIZED, lower_functionalized
 from .lowering.registry import Unsupported
@@ -279,6 +280,8 @@ class _GraphImporter:
         keywords = _map_symints(keywords, self.symbols.resolve)
         if node.target is AUTO_FUNCTIONALIZED:
             return lower_functionalized(self.emitter, self.dialect, *arguments, **keywords)
+        if node.target is WITH_EFFECTS:
+            return lower_with_effects(self.emitter, *arguments, **keywords)
         lowering = find(node.target, self.dialect)
         if lowering is None:
             raise Unsupported("")

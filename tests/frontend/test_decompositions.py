@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 from buddy import UnsupportedOpError
+from buddy.decompositions.numbers import NUMBER_FIRST, NUMBER_LAST
 from checking import check, compiled
 
 aten = torch.ops.aten
@@ -64,6 +65,35 @@ def test_reflectors():
     check(lambda x, t: L.householder_product(x, t), (2, 5, 3), (2, 3), tolerance=CLOSE)
 
 
+@pytest.mark.parametrize("shape", [(5, 3), (2, 3, 5), (4, 4), (1, 1), (0, 0), (0, 3, 2)])
+def test_orthogonal_factors(shape):
+    def factors(x):
+        return *torch.geqrf(x), *L.qr(x), *L.qr(x, "complete"), L.qr(x, "r").R
+
+    check(factors, shape, tolerance=CLOSE)
+
+
+def test_orthogonal_factors_of_deficient_matrices():
+    x = torch.tensor([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0]])
+    check(lambda x: (*torch.geqrf(x), *L.qr(x), *L.qr(x * 0)), x, tolerance=CLOSE)
+
+
+def test_products_with_orthogonal_factors():
+    def products(a, t, b, c):
+        return (torch.ormqr(a, t, b), torch.ormqr(a, t, b, transpose=True),
+                torch.ormqr(a, t, c, left=False), torch.ormqr(a, t, c, False, True))  # fmt: skip
+
+    check(products, (5, 3), (3,), (5, 2), (2, 5), tolerance=CLOSE)
+
+
+def test_factors_that_are_asked_for():
+    def unpack(lu, p):
+        none, lower, upper = torch.lu_unpack(lu, p, unpack_pivots=False)
+        return none, lower, upper, *torch.lu_unpack(lu, p, unpack_data=False)
+
+    check(unpack, *L.lu_factor(torch.randn(2, 4, 4)), tolerance=CLOSE)
+
+
 def test_large_matrices_stay_whole():
     with pytest.raises(UnsupportedOpError, match="linalg_inv_ex"):
         compiled(lambda x: L.inv_ex(x))(torch.randn(40, 40))
@@ -89,6 +119,42 @@ def test_chosen_by_value():
                      torch.nonzero_static(x, size=4, fill_value=9)), x)  # fmt: skip
     check(lambda x: (x.histc(4), x.histc(3, 0, 2), x[:1, :1].histc(2)), x)
     check(lambda x: x.histc(10), (50,))
+
+
+def test_most_frequent():
+    x = torch.tensor([[3, 1, 2, 2, 1, 0], [5, 5, 5, 1, 1, 1], [4, 3, 2, 1, 0, 9]])
+    check(lambda x: (*x.mode(), *x.mode(0, keepdim=True), *x[0, 0].mode(), *x[:, :1].mode(1)), x)
+    check(lambda x: (*x.float().mode(), *x.T.mode(0)), x)
+
+
+def test_numbers_and_tensors():
+    """Python's operators, and every overload that has a number."""
+    x = torch.tensor([1, 2, 3], dtype=torch.int32)
+
+    def overloads(x):
+        first = [op(77, x) for op in NUMBER_FIRST]
+        return *first, *(op(x, 3) for op in NUMBER_LAST)
+
+    check(overloads, x)
+    check(lambda x: (5 % x, 7.5 % x, 5 % x[0], 7 << x, 700 >> x, x << 2), x)
+    check(lambda x: (5 % x, torch.copysign(x, -1.0)), torch.tensor([[1.5, -2.0], [0.0, 3.0]]))
+
+
+@pytest.mark.parametrize("window", ["hamming", "blackman", "bartlett", "kaiser"])
+def test_windows(window):
+    make = getattr(torch, f"{window}_window")
+    check(lambda x: (x * make(8), x * make(8, periodic=False), make(1), make(0), make(7, dtype=torch.float64)),
+          (8,))  # fmt: skip
+
+
+def test_windows_of_other_shapes():
+    check(lambda x: (x * torch.hamming_window(9, True, 0.5), x * torch.kaiser_window(9, False, 5.0),
+                     x * torch.hamming_window(9, False, 0.5, 0.3)), (9,))  # fmt: skip
+
+
+def test_resampling_of_volumes():
+    check(lambda x: (aten.upsample_trilinear3d.default(x, [3, 7, 9], True),
+                     aten.upsample_bilinear2d.default(x[0], [7, 9], False)), (1, 2, 3, 4, 5))  # fmt: skip
 
 
 def test_views_by_strides():

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from checking import check
 from test_gradients import check_gradients
 
+aten = torch.ops.aten
 INDICES = torch.tensor([4, 1, 1, 6, 0, 3, 3])
 OFFSETS = torch.tensor([0, 2, 2, 5, 7])  # the second and the last bag are empty
 
@@ -42,3 +43,25 @@ def test_gradients_of_bags():
                                 include_last_offset=True))  # fmt: skip
 
     check_gradients(bags, (7, 5), (7,), INDICES, OFFSETS)
+
+
+def test_gradients_of_maxima():
+    """Of equal rows the first one's; an empty bag and padding have none."""
+
+    def bags(w, i, o):
+        return (F.embedding_bag(i, w, o, mode="max"),
+                F.embedding_bag(i, w, o, mode="max", padding_idx=3),
+                F.embedding_bag(i, w.round(), o, mode="max", include_last_offset=True),
+                F.embedding_bag(i.int(), w, o.int(), mode="max"),
+                F.embedding_bag(i[:6].view(2, 3), w, mode="max"))  # fmt: skip
+
+    check_gradients(bags, (7, 5), INDICES, OFFSETS)
+
+
+def test_gradient_of_given_bags():
+    def backward(grad, i, bags, sizes):
+        return tuple(aten._embedding_bag_dense_backward(grad, i, bags, sizes, bags, 7, False, m, None, p)
+                     for m in (0, 1) for p in (-1, 3))  # fmt: skip
+
+    bags, sizes = torch.tensor([0, 0, 2, 2, 2, 3, 3]), torch.tensor([2, 0, 3, 2, 0])
+    check(backward, (5, 4), INDICES, bags, sizes)

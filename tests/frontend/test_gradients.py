@@ -73,6 +73,15 @@ def test_determinants():
     check_gradients(determinants, (2, 4, 4), tolerance=(1e-3, 1e-3))
 
 
+def test_factorizations():
+    def factors(x, b):
+        lu, pivots, _ = torch.linalg.lu_factor_ex(x)
+        solved = torch.linalg.lu_solve(lu, pivots, b)
+        return *torch.linalg.qr(x), *torch.linalg.qr(b), solved
+
+    check_gradients(factors, (4, 4), (4, 2), tolerance=(1e-2, 1e-2))
+
+
 def test_pooling():
     def pool(x):
         return (F.max_pool2d(x, 3, 2, 1), F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),

@@ -6,13 +6,18 @@ A function returns NotImplemented for arguments that it leaves to the op's lower
 """
 
 from . import (  # noqa: F401
+    antialias,
     attention,
     distances,
     embedding_bag,
     gradients,
+    grid_sample,
     grouped,
     linear_algebra,
+    numbers,
+    orthogonal,
     random,
     selection,
+    windows,
 )
 from .registry import OWN, TRAINING, foreign  # noqa: F401

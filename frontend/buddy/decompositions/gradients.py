@@ -137,7 +137,7 @@ def adaptive_avg_pool(x, output_size):
     if static and len(output_size) == 2 and all(d % o == 0 for d, o in zip(sizes, output_size)):
         return NotImplemented  # plain windows
     for i, (size, count) in enumerate(zip(sizes, output_size)):
-        x = _along(x, i - len(output_size), _adaptive_matrix(x, size, count))
+        x = along(x, i - len(output_size), _adaptive_matrix(x, size, count))
     return x
 
 
@@ -157,7 +157,7 @@ def _adaptive_backward(grad_output, x, spatial: int):
         return NotImplemented
     for i, (size, count) in enumerate(zip(sizes, counts)):
         matrix = _adaptive_matrix(x, size, count).transpose(0, 1)
-        grad_output = _along(grad_output, i - spatial, matrix)
+        grad_output = along(grad_output, i - spatial, matrix)
     return grad_output
 
 
@@ -177,7 +177,7 @@ def _adaptive_matrix(x, size: int | torch.SymInt, count: int | torch.SymInt):
     return torch.where(inside, 1 / (end - start).to(wide), 0.0).to(x.dtype)
 
 
-def _along(x, dim: int, matrix):
+def along(x, dim: int, matrix):
     """The product of x's dimension `dim` with matrix [size, count]."""
     if dim == -1:
         return torch.matmul(x, matrix)
@@ -190,7 +190,7 @@ def _resample_backward(grad_output, input_size, matrix_of):
         return NotImplemented
     for dim in range(2, len(input_size)):
         matrix = matrix_of(dim - 2, input_size[dim])
-        grad_output = _along(grad_output, dim - len(input_size), matrix.transpose(0, 1))
+        grad_output = along(grad_output, dim - len(input_size), matrix.transpose(0, 1))
     return grad_output
 
 

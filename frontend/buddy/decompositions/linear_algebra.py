@@ -15,7 +15,7 @@ aten = torch.ops.aten
 MOST_COLUMNS = 16
 
 
-def _is_small(matrix) -> bool:
+def is_small(matrix) -> bool:
     rows, columns = matrix.shape[-2:]
     return (
         isinstance(rows, int)
@@ -25,7 +25,7 @@ def _is_small(matrix) -> bool:
     )
 
 
-def _by_columns(x):
+def by_columns(x):
     """x with its columns contiguous, as eager's library leaves it."""
     return x.transpose(-2, -1).contiguous().transpose(-2, -1)
 
@@ -52,32 +52,32 @@ def _solve_triangle(factor, right, upper: bool, unit: bool):
     shape = torch.broadcast_shapes(factor.shape[:-2], right.shape[:-2])
     factor = factor.expand(*shape, *factor.shape[-2:])
     right = right.expand(*shape, *right.shape[-2:])
-    return _by_columns((solve_upper if upper else solve_lower)(factor, right, unit))
+    return by_columns((solve_upper if upper else solve_lower)(factor, right, unit))
 
 
 @decomposes(aten.linalg_solve_triangular.default)
 def solve_triangular(factor, right, *, upper, left=True, unitriangular=False):
-    if not _is_small(factor):
+    if not is_small(factor):
         return NotImplemented
     if left:
         return _solve_triangle(factor, right, upper, unitriangular)
     factor, right = factor.transpose(-2, -1), right.transpose(-2, -1)
-    return _by_columns(_solve_triangle(factor, right, not upper, unitriangular).transpose(-2, -1))
+    return by_columns(_solve_triangle(factor, right, not upper, unitriangular).transpose(-2, -1))
 
 
 @decomposes(aten.triangular_solve.default)
 def triangular_solve(right, factor, upper=True, transpose=False, unitriangular=False):
-    if not _is_small(factor):
+    if not is_small(factor):
         return NotImplemented
     matrix = factor.transpose(-2, -1) if transpose else factor
     solved = _solve_triangle(matrix, right, upper != transpose, unitriangular)
-    return solved, _by_columns(factor.expand(*solved.shape[:-2], *factor.shape[-2:]))
+    return solved, by_columns(factor.expand(*solved.shape[:-2], *factor.shape[-2:]))
 
 
 @decomposes(aten.linalg_cholesky_ex.default)
 def cholesky(matrix, *, upper=False, check_errors=False):
     """L with L Lᵀ = A, column by column; reads one triangle."""
-    if not _is_small(matrix) or check_errors:
+    if not is_small(matrix) or check_errors:
         return NotImplemented
     matrix = matrix.transpose(-2, -1) if upper else matrix
     info = torch.zeros(matrix.shape[:-2], dtype=torch.int32, device=matrix.device)
@@ -93,7 +93,7 @@ def cholesky(matrix, *, upper=False, check_errors=False):
         columns.append(column / pivot.sqrt())
     padded = [aten.constant_pad_nd(c, [0, 0, j, 0]) for j, c in enumerate(columns)]
     lower = torch.cat(padded, -1) if padded else matrix
-    return _by_columns(lower.transpose(-2, -1) if upper else lower), info
+    return by_columns(lower.transpose(-2, -1) if upper else lower), info
 
 
 def _lu(matrix):
@@ -118,7 +118,7 @@ def _lu(matrix):
         matrix = torch.where(below & (beyond == k), factor, matrix)
     if not pivots:
         return matrix, info.unsqueeze(-1).expand(*info.shape, 0), info
-    return _by_columns(matrix), torch.cat(pivots, -1).to(torch.int32), info
+    return by_columns(matrix), torch.cat(pivots, -1).to(torch.int32), info
 
 
 def _permuted(right, pivots, back: bool = False):
@@ -146,14 +146,14 @@ def _solve(factors, pivots, right, transposed: bool = False):
 
 @decomposes(aten.linalg_lu_factor_ex.default)
 def lu_factor(matrix, *, pivot=True, check_errors=False):
-    if not _is_small(matrix) or not pivot or check_errors:
+    if not is_small(matrix) or not pivot or check_errors:
         return NotImplemented
     return _lu(matrix)
 
 
 @decomposes(aten.linalg_lu.default)
 def lu(matrix, *, pivot=True):
-    if not _is_small(matrix) or not pivot:
+    if not is_small(matrix) or not pivot:
         return NotImplemented
     factors, pivots, _ = _lu(matrix)
     return lu_unpack(factors, pivots)
@@ -161,31 +161,31 @@ def lu(matrix, *, pivot=True):
 
 @decomposes(aten.linalg_lu_solve.default)
 def lu_solve(factors, pivots, right, *, left=True, adjoint=False):
-    if not _is_small(factors):
+    if not is_small(factors):
         return NotImplemented
     if left:
-        return _by_columns(_solve(factors, pivots, right, adjoint))
+        return by_columns(_solve(factors, pivots, right, adjoint))
     solved = _solve(factors, pivots, right.transpose(-2, -1), not adjoint)
     return solved.transpose(-2, -1).contiguous()
 
 
 @decomposes(aten._linalg_solve_ex.default)
 def solve(matrix, right, *, left=True, check_errors=False):
-    if not _is_small(matrix) or not left or check_errors:
+    if not is_small(matrix) or not left or check_errors:
         return NotImplemented
     factors, pivots, info = _lu(matrix)
     vector = right.dim() == 1 or right.shape == matrix.shape[:-1]
-    solved = _by_columns(_solve(factors, pivots, right.unsqueeze(-1) if vector else right))
+    solved = by_columns(_solve(factors, pivots, right.unsqueeze(-1) if vector else right))
     return (solved.squeeze(-1) if vector else solved), factors, pivots, info
 
 
 @decomposes(aten.linalg_inv_ex.default)
 def inverse(matrix, *, check_errors=False):
-    if not _is_small(matrix) or check_errors:
+    if not is_small(matrix) or check_errors:
         return NotImplemented
     factors, pivots, info = _lu(matrix)
     eye = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
-    return _by_columns(_solve(factors, pivots, eye.expand(matrix.shape))), info
+    return by_columns(_solve(factors, pivots, eye.expand(matrix.shape))), info
 
 
 def _exchanges(pivots):
@@ -204,7 +204,7 @@ def _lu_for_determinant(matrix):
 
 @decomposes(aten._linalg_det.default)
 def determinant(matrix):
-    if not _is_small(matrix):
+    if not is_small(matrix):
         return NotImplemented
     factors, pivots, _ = _lu_for_determinant(matrix)
     diagonal = torch.diagonal(factors, dim1=-2, dim2=-1)
@@ -213,7 +213,7 @@ def determinant(matrix):
 
 @decomposes(aten._linalg_slogdet.default)
 def log_determinant(matrix):
-    if not _is_small(matrix):
+    if not is_small(matrix):
         return NotImplemented
     factors, pivots, _ = _lu_for_determinant(matrix)
     diagonal = torch.diagonal(factors, dim1=-2, dim2=-1)
@@ -224,7 +224,7 @@ def log_determinant(matrix):
 @decomposes(aten.linalg_householder_product.default)
 def householder_product(reflectors, tau):
     """The first columns of H₁ H₂ … Hₖ with Hᵢ = 1 − τᵢ vᵢ vᵢᵀ, from the last one on."""
-    if not _is_small(reflectors):
+    if not is_small(reflectors):
         return NotImplemented
     rows, columns = reflectors.shape[-2:]
     result = torch.eye(rows, columns, dtype=reflectors.dtype, device=reflectors.device)
@@ -234,12 +234,12 @@ def householder_product(reflectors, tau):
         vector = torch.where(row > i, reflectors[..., :, i : i + 1], (row == i).to(tau.dtype))
         share = torch.matmul(vector.transpose(-2, -1), result)
         result = result - tau[..., i : i + 1].unsqueeze(-1) * vector * share
-    return _by_columns(result)
+    return by_columns(result)
 
 
 @decomposes(aten.cholesky_solve.default)
 def cholesky_solve(right, factor, upper=False):
-    if not _is_small(factor):
+    if not is_small(factor):
         return NotImplemented
     lower = factor.transpose(-2, -1) if upper else factor
     half = _solve_triangle(lower, right, False, False)
@@ -248,7 +248,7 @@ def cholesky_solve(right, factor, upper=False):
 
 @decomposes(aten.cholesky_inverse.default)
 def cholesky_inverse(factor, upper=False):
-    if not _is_small(factor):
+    if not is_small(factor):
         return NotImplemented
     eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
     return cholesky_solve(eye.expand(factor.shape), factor, upper)
@@ -256,13 +256,18 @@ def cholesky_inverse(factor, upper=False):
 
 @decomposes(aten.lu_unpack.default)
 def lu_unpack(factors, pivots, unpack_data=True, unpack_pivots=True):
-    if not _is_small(factors) or not (unpack_data and unpack_pivots):
+    """The three factors, each in its own tensor; what is not asked for is empty."""
+    if not is_small(factors):
         return NotImplemented
     rows, columns = factors.shape[-2:]
-    least = min(rows, columns)
-    eye = torch.eye(rows, least, dtype=factors.dtype, device=factors.device)
-    lower = factors[..., :, :least].tril(-1) + eye
-    upper = factors[..., :least, :].triu()
+    least, nothing = min(rows, columns), factors.new_empty(0)
+    lower = upper = nothing
+    if unpack_data:
+        eye = torch.eye(rows, least, dtype=factors.dtype, device=factors.device)
+        lower = factors[..., :, :least].tril(-1) + eye
+        upper = factors[..., :least, :].triu()
+    if not unpack_pivots:
+        return nothing, lower, upper
     order = torch.arange(rows, device=factors.device).expand(*factors.shape[:-2], rows)
     for i in range(pivots.shape[-1]):
         other = (pivots[..., i : i + 1] - 1).to(torch.int64)

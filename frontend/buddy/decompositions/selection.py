@@ -32,6 +32,21 @@ def nonzero_static(x, *, size, fill_value=-1):
     return torch.where(found.unsqueeze(1), positions, fill_value)
 
 
+@decomposes(aten.mode.default)
+def mode(x, dim=-1, keepdim=False):
+    """The smallest of the most frequent values along dim, and the last place where it stands."""
+    if x.dim() == 0:
+        return x.clone(), torch.zeros_like(x, dtype=torch.int64)
+    size, dim = x.shape[dim], dim % x.dim()
+    values, places = x.sort(stable=True, dim=dim)
+    number = torch.arange(size, device=x.device).view([-1, *[1] * (x.dim() - 1 - dim)])
+    begins = (number == 0) | (values != values.roll(1, dim))
+    since = torch.where(begins, number, 0).cummax(dim).values
+    best = (number - since).argmax(dim, keepdim=True)
+    value, place = values.gather(dim, best), places.gather(dim, best)
+    return (value, place) if keepdim else (value.squeeze(dim), place.squeeze(dim))
+
+
 @decomposes(aten.histc.default)
 def histc(x, bins=100, min=0, max=0):  # noqa: A002 - the schema's names
     """Elements in each of `bins` equal parts of [min, max]; of x's own range where they agree."""

@@ -11,7 +11,9 @@ checks a call and allocates its outputs without knowing any expression.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -87,10 +89,24 @@ def compile_program(
 
 
 def _load(path: Path) -> ExportedProgram:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file")
     try:
-        return torch.export.load(path)
+        with _quiet(logging.getLogger("torch.export")):  # which logs tracebacks of what it raises
+            return torch.export.load(path)
     except Exception as error:  # a damaged archive fails in as many ways as it has parts
         raise ModelError(f"{path}: not a program that torch.export.save wrote: {error}") from error
+
+
+@contextlib.contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Nothing below an error is logged in the block."""
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _manifest_of(convention: CallingConvention) -> dict:

@@ -75,6 +75,8 @@ def capture(exported: ExportedProgram) -> Program:
             inputs.append(node)
         elif spec.kind == InputKind.CONSTANT_TENSOR:
             _inline(graph_module, node, functional.constants[spec.target])
+        elif spec.kind == InputKind.TOKEN:
+            _inline(graph_module, node, torch.empty(0))  # orders effects, which the graph does too
         elif spec.kind in _STATE:
             state[node.name] = _tensor(functional, spec.target)
             targets[node.name] = spec.target
@@ -133,6 +135,8 @@ def _results(
             _update(graph_module.graph, target, value)
             if spec.kind == OutputKind.USER_INPUT_MUTATION:
                 updated[value] = target
+        elif spec.kind == OutputKind.TOKEN:
+            continue
         elif spec.kind != OutputKind.USER_OUTPUT:
             raise ModelError(f"an output of kind {spec.kind.name.lower()} cannot be compiled")
         elif isinstance(spec.arg, ConstantArgument) or not isinstance(value, fx.Node):

@@ -17,6 +17,7 @@ from mlir.dialects import arith
 from torch import fx
 from torch._ops import OpOverload
 
+from ..errors import OutOfRangeError
 from ..locations import where
 from ..types import Dim, TensorSpec, simplify
 from . import scalar as s
@@ -51,7 +52,9 @@ def check_range(e: Emitter, index: ir.Value, size: Dim, *, negative: bool = Fals
 
     total = e.reduce(index, range(e.rank(index)), count, [(0, torch.int64)])[0]
     low = f"-{size}" if negative else "0"
-    message = f"index out of range: {e.node.target} at {where(e.node)} takes {low} to {size} - 1"
+    message = (
+        f"{OutOfRangeError.subject}: {e.node.target} at {where(e.node)} takes {low} to {size} - 1"
+    )
     e.checks[key] = Check([total], (message,))
 
 

@@ -65,7 +65,7 @@ public:
   }
 
   /// Runs `forward`. Throws ArgumentError when something is not bound, sizes do not go together, or
-  /// the program finds an index out of range.
+  /// the program finds an index out of range or a matrix that cannot be factored.
   void run();
 
 private:
