@@ -205,8 +205,9 @@ def LowerTosaPass : Pass<"buddy-lower-tosa"> {
   let summary = "Write the TOSA ops as linalg that upstream's lowering loses something of.";
   let description = [{
     Needs: TOSA on tensors of static sizes, before upstream's lowering.
-    Leaves: `linalg.matmul` for a batch of one, which packed weights serve; maxima and minima of
-    floats that start at an infinity, so that those of infinities alone are right.
+    Leaves: for floats, `linalg.matmul` for a batch of one, and convolutions with channels first,
+    which packed weights serve; maxima and minima that start at an infinity, so that those of
+    infinities alone are right.
     Does not touch: all other ops, dynamic sizes, and extrema that ignore NaN.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
