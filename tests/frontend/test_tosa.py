@@ -185,7 +185,7 @@ def test_indexing():
     def read(x, i, j, table, ids):
         return (F.embedding(ids, table), x[i], x[:, i], x[i, j], x[i, :, j], x[:, i, j],
                 x[i[:, None], j], x[..., i], x[-i - 1], x.index_select(1, i),
-                x.index_select(-1, j), table[ids])  # fmt: skip
+                x.index_select(-1, j), table[ids], x[:, [3, 0]])  # fmt: skip
 
     i, j = torch.tensor([2, 0, 1]), torch.tensor([0, 3, 3])
     ids = torch.randint(0, 11, (2, 5))

@@ -14,7 +14,7 @@ from .builder import NotTosa, tosa_lowers
 aten = torch.ops.aten
 
 
-@tosa_lowers(aten.alias.default, aten.detach.default)
+@tosa_lowers(aten.alias.default, aten.detach.default, aten.lift_fresh_copy.default)
 def alias(e: Emitter, x):
     return x
 
