@@ -174,6 +174,7 @@ def compile_whole(
         )
         strides = [_strides(o) for o in graph_module.graph.output_node().args[0]]
     counters.count("nodes_lowered", imported.nodes_lowered)
+    counters.count_linalg(imported.left_to_linalg)
     values = [n.meta.get("val") for n in placeholders]
     if not imported.results and not mutated:
         launch = _NoResults(imported, values, views)

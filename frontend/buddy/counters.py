@@ -7,13 +7,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 _lock = threading.Lock()
 _counts: Counter[str] = Counter()
 _fallback_ops: Counter[str] = Counter()
+_linalg_ops: Counter[str] = Counter()
 _seconds: Counter[str] = Counter()
 
 COUNTERS = ("graphs", "nodes_lowered", "nodes_fallback", "cache_hits", "cache_misses")
@@ -34,6 +35,12 @@ def count_fallback(op: str) -> bool:
         return _fallback_ops[op] == 1
 
 
+def count_linalg(ops: Iterable[str]) -> None:
+    """Count calls that a dialect other than linalg was wanted for, and linalg serves."""
+    with _lock:
+        _linalg_ops.update(ops)
+
+
 @contextmanager
 def stage(name: str) -> Iterator[None]:
     """Add the time of the block to stage `name`."""
@@ -46,14 +53,17 @@ def stage(name: str) -> Iterator[None]:
 
 
 def stats() -> dict[str, Any]:
-    """A snapshot: graphs, nodes_lowered, nodes_fallback, fallback_ops, cache_hits, seconds."""
+    """A snapshot: graphs, nodes_lowered, nodes_fallback, fallback_ops, linalg_ops, cache_hits,
+    seconds. `linalg_ops` are the calls that another dialect was wanted for, by overload.
+    """
     with _lock:
         counts: dict[str, Any] = {name: _counts[name] for name in COUNTERS}
-        return counts | {"fallback_ops": dict(_fallback_ops), "seconds": dict(_seconds)}
+        ops = {"fallback_ops": dict(_fallback_ops), "linalg_ops": dict(_linalg_ops)}
+        return counts | ops | {"seconds": dict(_seconds)}
 
 
 def reset() -> None:
     """All counters back to zero."""
     with _lock:
-        for counter in (_counts, _fallback_ops, _seconds):
+        for counter in (_counts, _fallback_ops, _linalg_ops, _seconds):
             counter.clear()

@@ -239,6 +239,7 @@ class _GraphImporter:
         imported = importer.run(module)
         if importer.updates or imported.constants:
             raise LoweringFailed(f"the submodule {name} changes or owns tensors")
+        self.emitter.left_to_linalg.extend(imported.left_to_linalg)
         return imported
 
     def _import_update(self, node: fx.Node) -> None:
@@ -354,7 +355,7 @@ class _GraphImporter:
         if attributes:
             function.attributes["res_attrs"] = ir.ArrayAttr.get(attributes)
         made = signature.arguments, self.constants, specs, outputs, self.nodes_lowered
-        return ImportedFunction(self.name, *made, failure.messages)
+        return ImportedFunction(self.name, *made, self.emitter.left_to_linalg, failure.messages)
 
     def _output(self, node: Any, returned: dict[fx.Node, ir.Value]) -> Output:
         """Where one output comes from; two nodes of one value, such as a clone, are two results."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -46,6 +47,7 @@ class ImportedFunction:
     results: list[TensorSpec]  # caller-allocated outputs, in order
     outputs: list[Output]  # one per output of the graph
     nodes_lowered: int = 0
+    left_to_linalg: Sequence[str] = ()  # calls that another dialect was wanted for, by overload
     messages: tuple[str, ...] = ()  # if any, the last result is 0, or says which of them is true
 
 

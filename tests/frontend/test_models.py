@@ -9,10 +9,12 @@ import pytest
 import torch
 import transformers
 from checking import assert_same, compiled
+from mlir import ir
 
 SMALL = {"vocab_size": 128, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
          "num_attention_heads": 4}  # fmt: skip
 TOLERANCE = (2e-5, 1e-4)
+DIALECTS = pytest.mark.parametrize("dialect", ["linalg", "tosa"])
 
 
 def llama():
@@ -53,6 +55,36 @@ LANGUAGE = [llama, gpt2, bert]
 OTHERS = [(vit, (1, 3, 32, 32)), (resnet, (2, 3, 32, 32)), (Perceptron, (5, 20))]
 
 
+# What a model leaves to linalg that was to be TOSA; nothing else may.
+LEFT_TO_LINALG = {
+    llama: {"aten.cumsum.default"},  # of token positions: TOSA has no running sum
+    gpt2: {"aten.cumsum.default"},
+}
+
+
+def assert_dialect(make, dialect: str, dumped) -> None:
+    """With TOSA its words and no other, by our own count and in the module that was compiled."""
+    left = LEFT_TO_LINALG.get(make, set()) if dialect == "tosa" else set()
+    assert set(buddy.stats()["linalg_ops"]) == left
+    if dialect == "tosa" and make not in LANGUAGE:  # whose indices are checked in linalg
+        (graph,) = dumped.glob("*/00-graph.mlirbc")
+        assert words_of(graph) == {"builtin", "func", "tosa"}
+
+
+def words_of(bytecode) -> set[str]:
+    """The dialects of all operations of a module."""
+    found = set()
+
+    def note(operation):
+        found.add(operation.name.split(".")[0])
+        return ir.WalkResult.ADVANCE
+
+    with ir.Context() as context:
+        context.allow_unregistered_dialects = True
+        ir.Module.parse(bytecode.read_bytes()).operation.walk(note)
+    return found
+
+
 def tensors(output):
     values = output.to_tuple() if hasattr(output, "to_tuple") else (output,)
     return [v for v in values if isinstance(v, torch.Tensor)]
@@ -62,12 +94,15 @@ def ids(length: int) -> torch.Tensor:
     return torch.randint(0, 128, (1, length))
 
 
+@DIALECTS
 @pytest.mark.parametrize("make", LANGUAGE)
-def test_language_model(make):
+def test_language_model(make, dialect, tmp_path):
     model, tokens = make().eval(), ids(7)
+    step = compiled(model, dialect=dialect)
     with torch.no_grad():
-        assert_same(tensors(compiled(model)(tokens)), tensors(model(tokens)), TOLERANCE)
+        assert_same(tensors(step(tokens)), tensors(model(tokens)), TOLERANCE)
     assert buddy.stats()["nodes_fallback"] == 0
+    assert_dialect(make, dialect, tmp_path)
 
 
 @pytest.mark.parametrize("make", LANGUAGE)
@@ -82,11 +117,14 @@ def test_dynamic_length_compiles_once(make):
     assert buddy.stats()["graphs"] == 1
 
 
+@DIALECTS
 @pytest.mark.parametrize("make,shape", OTHERS, ids=lambda v: getattr(v, "__name__", ""))
-def test_other_models(make, shape):
+def test_other_models(make, shape, dialect, tmp_path):
     model, x = make().eval(), torch.randn(shape)
+    step = compiled(model, dialect=dialect, dump_dir=tmp_path)
     with torch.inference_mode():
-        assert_same(tensors(compiled(model)(x)), tensors(model(x)), TOLERANCE)
+        assert_same(tensors(step(x)), tensors(model(x)), TOLERANCE)
+    assert_dialect(make, dialect, tmp_path)
 
 
 def test_without_freezing():
@@ -101,13 +139,15 @@ def test_half_precision_model():
         assert_same(compiled(model)(x), model(x))
 
 
-def test_training_step():
+@DIALECTS
+def test_training_step(dialect):
     """Forward and backward of an MLP: gradients equal eager's."""
     model, x = Perceptron(), torch.randn(5, 20)
     model(x).square().sum().backward()
     expected = [p.grad.clone() for p in model.parameters()]
     model.zero_grad()
-    compiled(model)(x).square().sum().backward()
+    compiled(model, dialect=dialect)(x).square().sum().backward()
+    assert buddy.stats()["linalg_ops"] == {}
     assert_same([p.grad for p in model.parameters()], expected, TOLERANCE)
 
 

@@ -24,6 +24,8 @@ def test_elementwise():
                 aten.masked_fill.Tensor(x, m, y[1, 1]), aten.threshold_backward(x, y, 0.1))  # fmt: skip
 
     check(mixed, (4, 5), (4, 5), torch.rand(4, 1) > 0.5)
+    nan = torch.tensor([float("nan"), 0.0, -1.0, 2.0])
+    check(lambda g, x: aten.threshold_backward(g, x, 0), (4,), nan, dialect="tosa")
 
 
 def test_reductions():
@@ -33,7 +35,7 @@ def test_reductions():
 
     check(reduce, (4, 5))
     check(lambda x: aten.logsumexp(x, [0]), torch.full((2, 3), float("-inf")))
-    check(lambda x: aten.all.dim(x > -1, 0, True), (4, 5), dialect="tosa")
+    check(lambda x: (aten.all.dim(x > -1, 0, True), aten.sum.default(x)), (4, 5), dialect="tosa")
 
 
 def test_factories():
@@ -65,7 +67,13 @@ def test_shapes():
                 *aten.split.Tensor(x, 3, 2), *aten.unbind.int(x, 2))  # fmt: skip
 
     check(lambda x: tuple(v + 1 for v in views(x)), (4, 1, 5))
-    check(lambda x: aten._unsafe_view(x, [20]) + 1, (4, 5), dialect="tosa")
+
+    def of_tosa(x):
+        return (aten._unsafe_view(x, [20]) + 1, aten.detach(x) + 1, aten.squeeze.dim(x[:1], 0) + 1,
+                *(part + 1 for part in aten.split.Tensor(x, 3, 1)),
+                torch.ops.prims.convert_element_type(x, torch.float16))  # fmt: skip
+
+    check(of_tosa, (4, 5), dialect="tosa")
 
 
 def test_products():

@@ -31,7 +31,8 @@ class Emitter:
     `out` is a `TensorSpec`, or a tuple of them for an op with several results; of those, `read`
     has the numbers of the ones that the graph reads, `returned` of those that its caller sees.
     A lowering may give None for the ones that are not read. `node` is the call itself; `checks`,
-    where they are wanted, is what `bounds` adds to.
+    where they are wanted, is what `bounds` adds to. `left_to_linalg` are the overloads that
+    another dialect was wanted for and has no words for.
     """
 
     def __init__(self, symbols: Symbols, checks: bool = False):
@@ -41,6 +42,7 @@ class Emitter:
         self.out: Any = None
         self.read: set[int] = set()
         self.returned: set[int] = set()
+        self.left_to_linalg: list[str] = []
         self._specs: dict[ir.Value, TensorSpec] = {}
 
     # What is known about a value.

@@ -66,7 +66,7 @@ def lowers_factory(*overloads: OpOverload) -> Callable[[Lowering], Lowering]:
 
     def register(fn: Lowering) -> Lowering:
         for op in overloads:
-            lowers(op)(_without_factory_arguments(op, fn))
+            lowers(op)(without_factory_arguments(op, fn))
         return fn
 
     return register
@@ -75,7 +75,7 @@ def lowers_factory(*overloads: OpOverload) -> Callable[[Lowering], Lowering]:
 _FACTORY_ARGUMENTS = ("dtype", "layout", "device", "pin_memory", "non_blocking", "memory_format")
 
 
-def _without_factory_arguments(op: OpOverload, fn: Lowering) -> Lowering:
+def without_factory_arguments(op: OpOverload, fn: Lowering) -> Lowering:
     """A function with the op's own signature that drops the factory arguments."""
     names = [a.name for a in op._schema.arguments if a.name in _FACTORY_ARGUMENTS]
 
@@ -95,4 +95,17 @@ def _without_factory_arguments(op: OpOverload, fn: Lowering) -> Lowering:
 
 def find(op: Any, dialect: str = "linalg") -> Lowering | None:
     """The lowering of `op`; a dialect other than linalg takes linalg's where it has none."""
-    return LOWERINGS[dialect].get(op) or LOWERINGS["linalg"].get(op)
+    linalg = LOWERINGS["linalg"].get(op)
+    if dialect == "linalg" or linalg is None:
+        return LOWERINGS[dialect].get(op)
+    return LOWERINGS[dialect].get(op) or left_to_linalg(op, linalg)
+
+
+def left_to_linalg(op: Any, lowering: Lowering) -> Lowering:
+    """The linalg lowering of an op that another dialect was wanted for: counted."""
+
+    def counted(e, *args, **kwargs):
+        e.left_to_linalg.append(str(op))
+        return lowering(e, *args, **kwargs)
+
+    return counted

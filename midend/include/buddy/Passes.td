@@ -201,6 +201,19 @@ def LowerStructuralOpsPass : Pass<"buddy-lower-structural-ops"> {
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def LowerTosaPass : Pass<"buddy-lower-tosa"> {
+  let summary = "Write the TOSA ops as linalg that upstream's lowering loses something of.";
+  let description = [{
+    Needs: TOSA on tensors of static sizes, before upstream's lowering.
+    Leaves: for floats, `linalg.matmul` for a batch of one, and convolutions with channels first,
+    which packed weights serve; maxima and minima that start at an infinity, so that those of
+    infinities alone are right.
+    Does not touch: all other ops, dynamic sizes, and extrema that ignore NaN.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::tosa::TosaDialect"];
+}
+
 def OutlineParallelPass : Pass<"buddy-outline-parallel", "::mlir::ModuleOp"> {
   let summary = "Turn what threads run into functions.";
   let description = [{

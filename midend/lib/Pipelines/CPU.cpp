@@ -36,6 +36,7 @@ static void verify(OpPassManager &pm, const char *phase) {
 /// Linalg on tensors only. Matmuls read packed weights, which `prepare` makes; chains of
 /// elementwise ops are one op.
 static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
+  pm.addNestedPass<func::FuncOp>(createLowerTosaPass());
   pm.addNestedPass<func::FuncOp>(tosa::createTosaToLinalgNamed());
   pm.addNestedPass<func::FuncOp>(tosa::createTosaToLinalg());
   pm.addNestedPass<func::FuncOp>(createTosaToTensorPass());

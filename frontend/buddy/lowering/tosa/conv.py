@@ -1,21 +1,56 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Convolutions: TOSA's layout is NHWC with OHWI kernels."""
+"""Convolutions: TOSA's layout is NHWC with OHWI kernels, and HWCM for depthwise ones."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from mlir import ir
 from mlir.dialects import tosa
 
-from ...types import TensorSpec
+from ...types import TensorSpec, is_float
 from ..conv import _per_dim
 from ..emitter import Emitter
-from .builder import NotTosa, constant, emit, tosa_lowers, zero_point
+from .builder import NotTosa, constant, emit, pad, reshape, tosa_lowers, transpose, zero_point
 
 aten = torch.ops.aten
 
 TO_CHANNELS_LAST, TO_CHANNELS_FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where 2-D windows lie along height and width, and how many there are."""
+
+    kernel: list[int]
+    stride: list[int]
+    low: list[int]  # padding before the first element
+    dilation: list[int]
+    count: tuple[int, ...]
+
+    def high(self, size: tuple[int, ...]) -> list[int]:
+        """Padding (below 0: elements to leave out) that lets the last window end at the end."""
+        return [
+            (n - 1) * stride + (k - 1) * d + 1 - size_ - low
+            for n, stride, k, d, size_, low in zip(
+                self.count, self.stride, self.kernel, self.dilation, size, self.low
+            )
+        ]
+
+    def attributes(self, e: Emitter, x) -> dict[str, ir.Attribute]:
+        """The same on x [N,H,W,C], which holds no element too many."""
+        (top, left), (bottom, right) = self.low, self.high(e.shape(x)[1:3])
+        return {
+            "pad": ir.DenseI64ArrayAttr.get([top, bottom, left, right]),
+            "stride": ir.DenseI64ArrayAttr.get(self.stride),
+        }
+
+    def cropped(self, e: Emitter, x):
+        """x [N,C,H,W] without what the last window leaves over, which TOSA does not allow."""
+        high = [min(n, 0) for n in self.high(e.shape(x)[2:])]
+        return pad(e, x, [0] * 4, [0, 0, *high], 0)
 
 
 @tosa_lowers(aten.convolution.default)
@@ -31,38 +66,33 @@ def convolution(
     output_padding,
     groups,
 ):
-    """A plain 2-D f32 convolution; all others are linalg's."""
-    if e.rank(x) != 4 or groups != 1 or transposed or e.dtype(x) != torch.float32:
-        raise NotTosa
-    (sy, sx), (py, px), (dy, dx) = (_per_dim(v, 2) for v in (stride, padding, dilation))
-    height, width = _padding_that_divides(e, x, weight, (sy, sx), (py, px), (dy, dx))
-    x, weight = _transposed(e, x, TO_CHANNELS_LAST), _transposed(e, weight, TO_CHANNELS_LAST)
-    bias = constant(e, 0, torch.float32, 1) if bias is None else bias
-    n, f, h, w = e.out.shape
-    spec, zero = TensorSpec((n, h, w, f), e.out.dtype), zero_point(e, e.out.dtype)
-    attributes = {
-        "pad": ir.DenseI64ArrayAttr.get([py, height, px, width]),
-        "stride": ir.DenseI64ArrayAttr.get([sy, sx]),
-        "dilation": ir.DenseI64ArrayAttr.get([dy, dx]),
+    """2-D convolutions of floats, plain or depthwise: x [N,C,H,W], weight [F,C/groups,KH,KW]."""
+    if e.rank(x) != 4 or transposed or not is_float(e.dtype(x)):
+        raise NotTosa("a transposed convolution, or one of another rank or of integers")
+    if groups != 1 and e.shape(weight)[1] != 1:
+        raise NotTosa("TOSA's groups have one channel each")
+    stride, padding, dilation = (_per_dim(v, 2) for v in (stride, padding, dilation))
+    kernel = list(e.shape(weight)[2:])
+    windows = Windows(kernel, stride, padding, dilation, e.out.shape[2:])
+    x = transpose(e, windows.cropped(e, x), TO_CHANNELS_LAST)
+    attributes = windows.attributes(e, x) | {
+        "dilation": ir.DenseI64ArrayAttr.get(dilation),
         "acc_type": ir.TypeAttr.get(ir.F32Type.get()),
     }
-    out = emit(e, tosa.Conv2DOp, spec, x, weight, bias, zero, zero, **attributes)
-    return _transposed(e, out, TO_CHANNELS_FIRST)
+    op, weight = _kernel(e, weight, groups)
+    n, f, h, w = e.out.shape
+    dtype = e.out.dtype
+    bias = constant(e, 0, dtype, 1) if bias is None else bias
+    zero = zero_point(e, dtype)
+    spec = TensorSpec((n, h, w, f), dtype)
+    made = emit(e, op, spec, x, weight, bias, zero, zero, **attributes)
+    return transpose(e, made, TO_CHANNELS_FIRST)
 
 
-def _padding_that_divides(e: Emitter, x, weight, stride, padding, dilation) -> list[int]:
-    """High padding per dimension: TOSA wants the windows to end exactly where the input does."""
-    high = []
-    for i in range(2):
-        size, kernel = e.shape(x)[2 + i], e.shape(weight)[2 + i]
-        rest = (size - 1 + 2 * padding[i] - (kernel - 1) * dilation[i]) % stride[i]
-        if rest > padding[i]:
-            raise NotTosa
-        high.append(padding[i] - rest)
-    return high
-
-
-def _transposed(e: Emitter, x, order):
-    spec = e.spec(x)
-    out = spec.with_shape(spec.shape[d] for d in order)
-    return emit(e, tosa.TransposeOp, out, x, ir.DenseI32ArrayAttr.get(order))
+def _kernel(e: Emitter, weight, groups: int):
+    """The op, and the weight as it takes it."""
+    if groups == 1:
+        return tosa.Conv2DOp, transpose(e, weight, TO_CHANNELS_LAST)
+    filters, _, height, width = e.shape(weight)
+    split = reshape(e, weight, (groups, filters // groups, height, width))
+    return tosa.DepthwiseConv2DOp, transpose(e, split, [2, 3, 0, 1])
