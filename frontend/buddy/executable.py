@@ -245,8 +245,11 @@ class BoundCall:
             and not args[position].is_inference()
         ]
         self.versions = list(map(_version, self.versioned))
-        shapes = [a["shape"] for a in arguments if a["kind"] != "workspace" and "shape" in a]
-        self.dynamic = any(-1 in shape for shape in shapes)
+        # A size may come alone, without a tensor that has it.
+        self.dynamic = any(
+            a["kind"] == "symbol" or (a["kind"] != "workspace" and -1 in a.get("shape", ()))
+            for a in arguments
+        )
         self.workspace_size: int | None = None  # known after the first call, where it is fixed
         self.workspaces = owner.workspaces
 
