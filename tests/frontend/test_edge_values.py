@@ -99,3 +99,18 @@ def test_bessel_functions(dtype):
     x = floats(dtype)
     x = x[~(x.abs() > 80)]
     check_with_signs(lambda x: (torch.special.i1e(x), torch.special.i1(x)), x)
+
+
+def test_functions_of_a_constant_that_is_not_a_number():
+    def functions(x):
+        nan = torch.full((9, 8), math.nan)
+        return (
+            nan.exp(),
+            (x - nan).sigmoid(),
+            nan.sin() + x,
+            nan.tanh(),
+            torch.exp2(nan),
+            nan.pow(x),
+        )
+
+    check(functions, (9, 8))

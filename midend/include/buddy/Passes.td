@@ -109,6 +109,17 @@ def FormKernelsPass : Pass<"buddy-form-kernels", "::mlir::ModuleOp"> {
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def FreezeConversionsPass : Pass<"buddy-freeze-conversions", "::mlir::LLVM::LLVMFuncOp"> {
+  let summary = "Make a float that no integer can hold some integer.";
+  let description = [{
+    Needs: LLVM dialect.
+    Leaves: each conversion of floats to integers frozen. LLVM has poison for NaN and what is too
+    large: exp(NaN), which takes a power of two from such an integer, became nothing at all where
+    the NaN was a constant.
+    Does not touch: anything else.
+  }];
+}
+
 def FuseElementwisePass : Pass<"buddy-fuse-elementwise"> {
   let summary = "Fuse chains of elementwise ops, through reshapes, into one op each.";
   let description = [{

@@ -169,6 +169,7 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   // All at once, what threads run too: only here do AMX tiles have a type that blocks can take.
   pm.addPass(createConvertToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
+  pm.addNestedPass<LLVM::LLVMFuncOp>(createFreezeConversionsPass());
   cleanUp<LLVM::LLVMFuncOp>(pm);
   pm.addPass(createOutlineParallelPass());
   verify(pm, "llvm");
