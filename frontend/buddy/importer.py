@@ -11,7 +11,7 @@ from typing import Any
 import sympy
 import torch
 from mlir import ir
-from mlir.dialects import func
+from mlir.dialects import func, tensor
 from torch import fx
 
 from . import types
@@ -251,8 +251,7 @@ class _GraphImporter:
     def _lower(self, node: fx.Node) -> None:
         wanted = self._spec_of(node.meta.get("val"))
         try:
-            results = self._call_lowering(node, wanted)
-            self._check(node, wanted, results)
+            results = self._checked(node, wanted, self._call_lowering(node, wanted))
         except (Unsupported, types.UnsupportedType) as refusal:
             self._refuse(node, str(refusal))
         except (LoweringFailed, UnsupportedOpError):
@@ -313,24 +312,29 @@ class _GraphImporter:
             return tuple(self._stand_in(v) for v in value)
         return None
 
-    def _check(self, node: fx.Node, wanted: Any, results: Any) -> None:
-        """The lowering's contract: results have the types the graph promises."""
+    def _checked(self, node: fx.Node, wanted: Any, results: Any) -> Any:
+        """The lowering's contract: results have the types, with all sizes, the graph promises."""
         if isinstance(wanted, TensorSpec):
-            wanted, results = (wanted,), (results,)
+            return self._checked(node, (wanted,), (results,))[0]
+        results = list(results)
         for number, (spec, result) in enumerate(zip(wanted, results, strict=True)):
             if result is None and number in self.emitter.read:
                 raise Unsupported(f"its result {number} is not computed")
             if spec is None or result is None:
                 continue
-            if result.type != spec.mlir_type():
+            kind = spec.mlir_type()
+            if result.type != kind and not types.may_be(result.type, kind):
                 raise LoweringFailed(
                     f"the lowering of {node.target} at {where(node)} made a {result.type} "
-                    f"where the graph says {spec.mlir_type()}"
+                    f"where the graph says {kind}"
                 )
+            if result.type != kind:
+                result = results[number] = tensor.cast(kind, result)
             for dim in spec.shape:
                 if not isinstance(dim, int) and not self.symbols.knows(dim):
                     raise Unsupported(f"the size {dim} cannot be computed")
             self.emitter.track(result, spec)
+        return tuple(results)
 
     # Results.
 

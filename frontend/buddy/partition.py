@@ -16,6 +16,7 @@ from torch.fx.passes.operator_support import OperatorSupportBase
 
 from . import counters
 from .errors import UnsupportedOp, UnsupportedOpError
+from .views import COMPUTED
 
 
 class _Compilable(OperatorSupportBase):
@@ -116,6 +117,9 @@ def _report(refused: Sequence[UnsupportedOp]) -> None:
 def _compile_part(fused, node: fx.Node, parameters: set[fx.Node], compile_whole) -> None:
     """Replace a call of a part by a call of the compiled part."""
     part = fused.get_submodule(node.target)
+    for placeholder, argument in zip(part.graph.find_nodes(op="placeholder"), node.args):
+        if argument.op != "placeholder":
+            placeholder.meta = placeholder.meta | {COMPUTED: True}
     _return_tuple(part)
     static = frozenset(i for i, argument in enumerate(node.args) if argument in parameters)
     compiled = compile_whole(part, static)

@@ -159,3 +159,11 @@ def describe(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(describe, value))}]"
     return str(value)
+
+
+def may_be(unknown: ir.Type, known: ir.Type) -> bool:
+    """Whether two tensor types differ in sizes that are dynamic in the first one only."""
+    if unknown.rank != known.rank or unknown.element_type != known.element_type:
+        return False
+    sizes = zip(unknown.shape, known.shape)
+    return all(a in (b, ir.ShapedType.get_dynamic_size()) for a, b in sizes)

@@ -22,6 +22,7 @@ from torch.fx.experimental.symbolic_shapes import optimization_hint
 from .types import Dim
 
 UNKNOWN_SIZE = 8192
+COMPUTED = "computed_in_another_part"  # in the `meta` of a placeholder that no caller gives
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,9 @@ def _owner_of(node: Any, owners: dict[Any, fx.Node]) -> Any:
     whole = owner.meta["val"]
     if whole.dtype != node.meta["val"].dtype:
         return node
-    return owner if owner.op == "placeholder" or _fills_its_memory(whole) else node
+    given = owner.op == "placeholder" and COMPUTED not in owner.meta
+    # What is computed is dense, whatever gaps its fake tensor has.
+    return owner if given or _fills_its_memory(whole) else node
 
 
 def _is_strided(node: Any) -> bool:

@@ -29,6 +29,15 @@ def test_memory_between_operators_grows_with_a_size_that_comes_without_a_tensor(
     check_dynamic(lambda x: torch.arange(x.shape[0]).amax(), *lengths)
 
 
+@pytest.mark.parametrize("kernel", [4, 128])
+def test_pools_whose_last_window_overhangs(kernel):
+    def pools(x):
+        return (F.avg_pool2d(x, kernel, ceil_mode=True), F.max_pool2d(x, kernel, ceil_mode=True),
+                F.max_pool2d(x, kernel, 3, kernel // 2, ceil_mode=True))  # fmt: skip
+
+    check_dynamic(pools, *([(n, 3, s, s + 1)] for n, s in ((2, 2), (3, 5), (2, 7), (4, 31))))
+
+
 def test_attention_of_heads_of_any_size():
     def attend(q, k, v):
         return F.scaled_dot_product_attention(q, k, v)

@@ -20,13 +20,19 @@ aten = torch.ops.aten
 
 
 class Window:
-    """Loops of a pooling: batch and output dimensions, then the offsets in the window."""
+    """Loops of a pooling: batch and output dimensions, then the offsets in the window.
 
-    def __init__(self, e: Emitter, x, out: TensorSpec, kernel, stride, padding, dilation):
+    With `ceil_mode` the last window may end less than a stride behind the border.
+    """
+
+    def __init__(
+        self, e: Emitter, x, out: TensorSpec, kernel, stride, padding, dilation, ceil_mode=False
+    ):
         self.spatial = len(kernel)
         self.parallel = out.rank
         self.kernel, self.stride = list(kernel), list(stride or kernel)
         self.padding, self.dilation = list(padding), list(dilation)
+        self.ceil_mode = ceil_mode
         self.batch = self.parallel - self.spatial
         self.shape = e.shape(x)
 
@@ -67,7 +73,7 @@ class Window:
     def _high(self, size: Dim, windows: Dim, i: int) -> int:
         """Elements to add after the last one so that every window lies inside."""
         if not (isinstance(size, int) and isinstance(windows, int)):
-            return self.padding[i]
+            return self.padding[i] + (self.stride[i] - 1 if self.ceil_mode else 0)
         return max(self.padding[i], self._reach(windows, i) - size - self.padding[i])
 
 
@@ -83,17 +89,17 @@ def _each(values, spatial: int, default) -> list[int]:
 def max_pool2d_with_indices(
     e: Emitter, x, kernel_size, stride=(), padding=0, dilation=1, ceil_mode=False
 ):
-    return _max_pool(e, x, 2, kernel_size, stride, padding, dilation)
+    return _max_pool(e, x, 2, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 @lowers(aten.max_pool3d_with_indices.default)
 def max_pool3d_with_indices(
     e: Emitter, x, kernel_size, stride=(), padding=0, dilation=1, ceil_mode=False
 ):
-    return _max_pool(e, x, 3, kernel_size, stride, padding, dilation)
+    return _max_pool(e, x, 3, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def _max_pool(e: Emitter, x, spatial: int, kernel_size, stride, padding, dilation):
+def _max_pool(e: Emitter, x, spatial: int, kernel_size, stride, padding, dilation, ceil_mode):
     """Values and their flat positions in the unpadded plane; the last NaN wins as in eager.
 
     Positions that the graph does not read are not computed.
@@ -103,7 +109,7 @@ def _max_pool(e: Emitter, x, spatial: int, kernel_size, stride, padding, dilatio
         return e.empty(out), e.empty(positions)
     kernel = _each(kernel_size, spatial, ())
     border_of = _each(padding, spatial, ()), _each(dilation, spatial, ())
-    window = Window(e, x, out, kernel, _each(stride, spatial, kernel), *border_of)
+    window = Window(e, x, out, kernel, _each(stride, spatial, kernel), *border_of, ceil_mode)
     border = window.padded(e, x, out, lowest(out.dtype))
     shape = e.empty(TensorSpec(tuple(kernel), out.dtype))
     lowest_values = e.full(out, lowest(out.dtype))
@@ -174,8 +180,8 @@ def avg_pool2d(
     count_include_pad=True,
     divisor_override=None,
 ):
-    window = _avg_window(e, x, 2, kernel_size, stride, padding)
-    return _avg_pool(e, window, x, ceil_mode, count_include_pad, divisor_override)
+    window = _avg_window(e, x, 2, kernel_size, stride, padding, ceil_mode)
+    return _avg_pool(e, window, x, count_include_pad, divisor_override)
 
 
 @lowers(aten.avg_pool3d.default)
@@ -189,21 +195,21 @@ def avg_pool3d(
     count_include_pad=True,
     divisor_override=None,
 ):
-    window = _avg_window(e, x, 3, kernel_size, stride, padding)
-    return _avg_pool(e, window, x, ceil_mode, count_include_pad, divisor_override)
+    window = _avg_window(e, x, 3, kernel_size, stride, padding, ceil_mode)
+    return _avg_pool(e, window, x, count_include_pad, divisor_override)
 
 
-def _avg_window(e: Emitter, x, spatial: int, kernel_size, stride, padding) -> Window:
+def _avg_window(e: Emitter, x, spatial: int, kernel_size, stride, padding, ceil_mode) -> Window:
     kernel = _each(kernel_size, spatial, ())
-    padding = _each(padding, spatial, ())
-    return Window(e, x, e.out, kernel, _each(stride, spatial, kernel), padding, [1] * spatial)
+    stride, padding = _each(stride, spatial, kernel), _each(padding, spatial, ())
+    return Window(e, x, e.out, kernel, stride, padding, [1] * spatial, ceil_mode)
 
 
-def _avg_pool(e: Emitter, window: Window, x, ceil_mode, count_include_pad, divisor_override):
+def _avg_pool(e: Emitter, window: Window, x, count_include_pad, divisor_override):
     if not is_float(e.out.dtype):
         raise Unsupported("an average of integers")
     total = _window_sums(e, window, x)
-    if divisor_override or not ceil_mode and (count_include_pad or not any(window.padding)):
+    if divisor_override or not window.ceil_mode and (count_include_pad or not any(window.padding)):
         return e.pointwise(arith.divf, total, divisor_override or pymath.prod(window.kernel))
     return _divided(e, total, window, count_include_pad)
 
