@@ -71,6 +71,7 @@ def test_operands_whose_rows_are_scattered():
         )
 
     check(products, (8, 4, 4), (8, 4, 5, 6))
+    check(lambda x, y: torch.stack([x @ y, x, x @ y.T], -1), (5, 5), (5, 5))
     check(lambda x: F.scaled_dot_product_attention(*x.unbind(-1)), (1, 2, 7, 8, 3))
 
 

@@ -272,12 +272,13 @@ class Disturbance:
         return torch.empty_like(natural).copy_(result)
 
     def _overflows(self, step: Step, wide: dict, work: torch.dtype) -> torch.Tensor:
-        """Where a sum of finite terms may pass the largest number before it is back from there."""
+        """Where a sum of finite terms, or that of a mean, may pass the largest number on its way."""
         sizes = {
             i: x.abs().nan_to_num(0, 0, 0) if x.dtype.is_floating_point else x
             for i, x in wide.items()
         }
-        return evaluate(step, sizes).abs() > torch.finfo(work).max
+        terms = max((x.numel() for x in wide.values()), default=1)
+        return evaluate(step, sizes).abs() > torch.finfo(work).max / max(terms, 1)
 
     def _noise(self, shape) -> torch.Tensor:
         return torch.rand(shape, generator=self.generator, dtype=torch.float64) * 2 - 1

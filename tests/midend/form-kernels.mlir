@@ -137,3 +137,17 @@ func.func @scattered(%x: tensor<4x8xf32>) -> tensor<2x4xf32> {
   %r = "buddy.matmul"(%rows, %columns, %empty) : (tensor<2x4xf32>, tensor<4x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
   return %r : tensor<2x4xf32>
 }
+
+// -----
+
+// Nor is a product stored where its rows would be scattered: it is copied there.
+// CHECK-LABEL: func private @matmul_0
+// CHECK-NOT:   tensor.insert_slice
+// CHECK-LABEL: func private @insert_slice_1
+// CHECK:       tensor.insert_slice %{{.*}}[0, 0, 1] [4, 4, 1]
+func.func @interleaved(%x: tensor<4x4xf32>, %all: tensor<4x4x2xf32>) -> tensor<4x4x2xf32> {
+  %empty = tensor.empty() : tensor<4x4xf32>
+  %m = "buddy.matmul"(%x, %x, %empty) : (tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %r = tensor.insert_slice %m into %all[0, 0, 1] [4, 4, 1] [1, 1, 1] : tensor<4x4xf32> into tensor<4x4x2xf32>
+  return %r : tensor<4x4x2xf32>
+}
