@@ -167,6 +167,8 @@ def test_views_by_strides():
         lambda x: (x.T * 2).as_strided((5, 4), (3, 1)).contiguous(), (4, 6)
     )  # laid out by columns
     check(lambda x: x.mean(1, keepdim=True).as_strided((4, 1), (1, 4)), (4, 6))
+    with pytest.raises(UnsupportedOpError, match="behind the last one"):
+        compiled(lambda x: (x + 1).as_strided((2, 2), (1, 2)))(torch.zeros(2, 2)[:, ::2])
 
 
 def test_writes_by_strides():

@@ -25,6 +25,7 @@ aten = torch.ops.aten
 def as_strided(e: Emitter, x, size, stride, storage_offset=None):
     """The elements of x in the order of its memory, at `storage_offset` + Σ index · stride."""
     order = _memory_order(e)
+    _check_inside(e, x, size, stride, storage_offset)
     if not storage_offset and _same_places(e, size, stride):
         return x
     flat = e.reshape(e.transpose(x, order), (product(e.shape(x)),))
@@ -35,6 +36,7 @@ def as_strided(e: Emitter, x, size, stride, storage_offset=None):
 def as_strided_scatter(e: Emitter, x, src, size, stride, storage_offset=None):
     """x with `src` written to the elements that `as_strided` would read."""
     order = _memory_order(e)
+    _check_inside(e, x, size, stride, storage_offset)
     if not storage_offset and _same_places(e, size, stride):
         return e.convert(src, e.out)
     total, count = product(e.shape(x)), product(size)
@@ -63,6 +65,16 @@ def _place(e: Emitter, indices, strides, offset):
     for index, stride in zip(indices, strides):
         place = arith.addi(place, arith.muli(index, e.index(stride)))
     return place
+
+
+def _check_inside(e: Emitter, x, size, strides, offset) -> None:
+    """What was in the gaps of a tensor is not there any more when it was computed anew."""
+    numbers = (*size, *strides, offset or 0, *e.shape(x))
+    if 0 in size or not all(isinstance(n, int) for n in numbers):
+        return
+    last = (offset or 0) + sum((n - 1) * stride for n, stride in zip(size, strides))
+    if last >= product(e.shape(x)):
+        raise Unsupported("by strides, elements behind the last one")
 
 
 def _memory_order(e: Emitter) -> list[int]:
