@@ -167,11 +167,8 @@ private:
 /// Whether elements side by side in the innermost dimension of `value` are so in memory.
 bool hasAdjacentElements(Value value) {
   auto slice = value.getDefiningOp<tensor::ExtractSliceOp>();
-  if (!slice)
-    return true;
-  bool keepsInnermost = !slice.getDroppedDims().test(slice.getSourceType().getRank() - 1);
-  return keepsInnermost && isOneInteger(slice.getMixedStrides().back()) &&
-         hasAdjacentElements(slice.getSource());
+  return !slice || (keepsElementsAdjacent(slice, slice.getSourceType()) &&
+                    hasAdjacentElements(slice.getSource()));
 }
 
 /// Whether a kernel may read `slice` in place: no view or result takes it, no other slice is

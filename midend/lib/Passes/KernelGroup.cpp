@@ -109,17 +109,11 @@ static bool isEpilogue(Operation *op) {
   });
 }
 
-/// Whether elements side by side in the innermost dimension of what is stored stay so.
-static bool hasAdjacentElements(tensor::InsertSliceOp store) {
-  bool keepsInnermost = !store.getDroppedDims().test(store.getDestType().getRank() - 1);
-  return keepsInnermost && isOneInteger(store.getMixedStrides().back());
-}
-
 bool KernelGroup::tryAdd(Operation *producer) {
   // A slice is filled by what computes it, as in an update of a KV cache.
   if (auto store = dyn_cast<tensor::InsertSliceOp>(root()); store && members.size() == 1) {
     bool isStored = store.getSource().getDefiningOp() == producer;
-    bool isVectorOfRows = isProduct(producer) && hasAdjacentElements(store);
+    bool isVectorOfRows = isProduct(producer) && keepsElementsAdjacent(store, store.getDestType());
     if (!isStored || !(isVectorOfRows || isa<linalg::GenericOp>(producer)))
       return false;
     members.push_back(producer);

@@ -20,6 +20,13 @@ bool isCompute(mlir::Operation *op);
 /// Free to repeat in every kernel that uses it: constants, fills, slices.
 bool isClonedIntoKernels(mlir::Operation *op);
 
+/// Whether elements side by side in the innermost dimension of a slice (`Slice` extracts it from a
+/// value of `whole`'s type, or inserts it into one) are so in the whole.
+template <typename Slice> bool keepsElementsAdjacent(Slice slice, mlir::ShapedType whole) {
+  return !slice.getDroppedDims().test(whole.getRank() - 1) &&
+         mlir::isOneInteger(slice.getMixedStrides().back());
+}
+
 /// Operations that are tiled together: a root, and producers that only the group uses,
 /// each computable for one tile of the root without computing anything twice.
 class KernelGroup {
