@@ -258,10 +258,18 @@ for size in GEMM_SIZES:
     enter_gemm(*size)
 
 
+# Chains of a size that a layer of a small model has, and of 24 MiB a tensor: those come from memory.
+
+
 @workload("softmax-chain", "part")
 def softmax_chain(heads: int = 12, length: int = 512) -> Workload:
     mask = torch.full((length, length), -1e9).triu(1)
     return Workload(SoftmaxChain(), torch.randn(1, heads, length, length), mask)
+
+
+@workload("softmax-chain-24MiB", "part")
+def large_softmax_chain() -> Workload:
+    return softmax_chain(heads=6, length=1024)
 
 
 @workload("layer-norm-chain", "part")
@@ -269,9 +277,19 @@ def layer_norm_chain(shape: tuple[int, int] = (512, 768)) -> Workload:
     return Workload(LayerNormChain(shape[-1]), torch.randn(shape), torch.randn(shape))
 
 
+@workload("layer-norm-chain-24MiB", "part")
+def large_layer_norm_chain() -> Workload:
+    return layer_norm_chain((8192, 768))
+
+
 @workload("gelu-chain", "part")
 def gelu_chain(shape: tuple[int, int] = (512, 3072)) -> Workload:
     return Workload(GeluChain(shape[-1]), torch.randn(shape), torch.randn(shape))
+
+
+@workload("gelu-chain-24MiB", "part")
+def large_gelu_chain() -> Workload:
+    return gelu_chain((2048, 3072))
 
 
 # Training steps. Without dropout, whose random numbers differ between backends.

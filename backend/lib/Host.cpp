@@ -26,8 +26,9 @@ Expected<std::unique_ptr<TargetMachine>> buddy::createHostMachine(StringRef feat
   if (!target)
     return createStringError(message);
   TargetOptions options;
-  // a*b+c may round once, as eager kernels built with FMA do.
-  options.AllowFPOpFusion = FPOpFusion::Fast;
+  // a*b+c rounds once only where the operations say `contract`: fused kernels would otherwise
+  // subtract from a rounded product the same product unrounded, where eager finds zero.
+  options.AllowFPOpFusion = FPOpFusion::Standard;
   auto level = static_cast<CodeGenOptLevel>(std::clamp(optLevel, 0, 3));
   StringRef cpu = triple.isX86() ? "x86-64" : "generic";
   std::unique_ptr<TargetMachine> machine(target->createTargetMachine(

@@ -178,3 +178,10 @@ def test_a_view_of_two_dynamic_sizes_that_is_read_in_place():
         return [a]
 
     check_calls(program, arguments, 3)
+
+
+def test_the_largest_of_products_minus_itself_is_zero():
+    def program(a, b):
+        return [torch.outer(a, b).log_softmax(1)]
+
+    check_calls(program, lambda call: [100 * numbers(9).sin(), 100 * numbers(7).cos()])

@@ -258,3 +258,43 @@ func.func @row(%x: memref<64xf32>, %total: memref<f32>, %out: memref<64xf32>) {
   }
   return
 }
+
+// -----
+
+#windows = affine_map<(i, c, k) -> (i + k, c)>
+#taps = affine_map<(i, c, k) -> (k, c)>
+#pixels = affine_map<(i, c, k) -> (i, c)>
+
+// One operator's multiply-add may round once. Two operators in one loop may not: the product could
+// meet itself, rounded, elsewhere.
+// CHECK-LABEL: func @depthwise
+// CHECK:       arith.mulf {{.*}} fastmath<contract> : vector<16xf32>
+// CHECK:       arith.addf {{.*}} fastmath<contract> : vector<16xf32>
+func.func @depthwise(%x: memref<10x16xf32>, %w: memref<3x16xf32>, %c: memref<8x16xf32>) {
+  linalg.generic {indexing_maps = [#windows, #taps, #pixels], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : memref<10x16xf32>, memref<3x16xf32>) outs(%c : memref<8x16xf32>) {
+  ^bb0(%pixel: f32, %tap: f32, %total: f32):
+    %product = arith.mulf %pixel, %tap : f32
+    %sum = arith.addf %total, %product : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
+
+// -----
+
+#pixels = affine_map<(i, c) -> (i, c)>
+
+// CHECK-LABEL: func @scaledSum
+// CHECK:       arith.mulf %{{[^ ]*}}, %{{[^ ]*}} : vector<16xf32>
+// CHECK:       arith.addf %{{[^ ]*}}, %{{[^ ]*}} : vector<16xf32>
+func.func @scaledSum(%x: memref<8x16xf32>, %y: memref<8x16xf32>, %c: memref<8x16xf32>) {
+  linalg.generic {indexing_maps = [#pixels, #pixels, #pixels], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %y : memref<8x16xf32>, memref<8x16xf32>) outs(%c : memref<8x16xf32>) {
+  ^bb0(%a: f32, %b: f32, %old: f32):
+    %product = arith.mulf %a, %b : f32
+    %sum = arith.addf %product, %a : f32
+    linalg.yield %sum : f32
+  }
+  return
+}

@@ -14,7 +14,9 @@ using namespace buddy;
 static int64_t bitsOf(Type type) { return type.isIndex() ? 64 : type.getIntOrFloatBitWidth(); }
 
 VectorBody::VectorBody(linalg::LinalgOp op, int64_t dimension)
-    : block(op.getBlock()), dimension(dimension) {
+    : block(op.getBlock()), dimension(dimension),
+      sumsProducts(linalg::isaContractionOpInterface(op) ||
+                   linalg::isaConvolutionOpInterface(op)) {
   for (OpOperand &operand : op->getOpOperands()) {
     BlockArgument argument = op.getMatchingBlockArgument(&operand);
     bool varies =
@@ -102,7 +104,11 @@ void VectorBody::emitOp(LoopBuilder &b, Operation *inner, int64_t lanes, ValueRa
   for (Type type : inner->getResultTypes())
     state.types.push_back(VectorType::get(lanes, type));
   state.attributes = llvm::to_vector(inner->getAttrs());
-  map.map(inner->getResults(), b.create(state)->getResults());
+  Operation *created = b.create(state);
+  if (sumsProducts && isa<arith::MulFOp, arith::AddFOp>(created))
+    created->setAttr("fastmath", arith::FastMathFlagsAttr::get(created->getContext(),
+                                                               arith::FastMathFlags::contract));
+  map.map(inner->getResults(), created->getResults());
 }
 
 VectorBody::Values VectorBody::emit(LoopBuilder &b, int64_t lanes, ValueRange arguments,

@@ -46,6 +46,7 @@ private:
 
   mlir::Block *block;
   int64_t dimension, widest = 8;
+  bool sumsProducts; // one operator's multiply-adds, which may round once
   llvm::StringRef why;
   llvm::DenseMap<Value, Kind> kinds;
 };
