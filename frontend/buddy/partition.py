@@ -14,9 +14,17 @@ from torch import fx
 from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner
 from torch.fx.passes.operator_support import OperatorSupportBase
 
-from . import counters
+from . import counters, importer
 from .errors import UnsupportedOp, UnsupportedOpError
 from .views import COMPUTED
+
+# Eager copies the whole memory of their first argument, also what lies between its elements.
+KEEP_GAPS = (
+    torch.ops.aten.slice_scatter.default,
+    torch.ops.aten.select_scatter.default,
+    torch.ops.aten.diagonal_scatter.default,
+    torch.ops.aten.as_strided_scatter.default,
+)
 
 
 class _Compilable(OperatorSupportBase):
@@ -48,6 +56,7 @@ def compile_parts(
     """
     names: set[str] = set()
     while refused:
+        refused = [*refused, *_keepers_of_gaps(graph_module.graph, refused)]
         _report(refused)
         names |= {op.name for op in refused}
         fused, refused = _try_parts(graph_module, names, static, compile_whole)
@@ -79,6 +88,19 @@ def _try_parts(
                 refused += error.ops
     fused.recompile()
     return fused, refused
+
+
+def _keepers_of_gaps(graph: fx.Graph, refused: Sequence[UnsupportedOp]) -> list[UnsupportedOp]:
+    """What makes the tensors that a refused `as_strided` reads beyond their own elements."""
+    names = {op.name for op in refused}
+    found: dict[fx.Node, None] = {}
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.as_strided.default):
+        source = node.args[0] if node.name in names else None
+        while source is not None and source.target in KEEP_GAPS:
+            found[source] = None
+            source = source.args[0]
+    reason = "what lies between its elements is read by strides"
+    return [importer.refused(node, reason) for node in found if node.name not in names]
 
 
 def _draw_in_order(graph: fx.Graph) -> None:

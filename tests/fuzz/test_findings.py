@@ -185,3 +185,11 @@ def test_the_largest_of_products_minus_itself_is_zero():
         return [torch.outer(a, b).log_softmax(1)]
 
     check_calls(program, lambda call: [100 * numbers(9).sin(), 100 * numbers(7).cos()])
+
+
+def test_a_view_by_strides_of_what_lies_between_elements_written_to():
+    def program(a):
+        a[1:-1:3] = 2
+        return [a, a.as_strided((2, 2), (1, 2))]
+
+    check_calls(program, lambda call: [numbers(2, 4)[:, 1:-2]])
