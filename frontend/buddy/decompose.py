@@ -31,6 +31,8 @@ KEPT = (
     aten.select_scatter.default,
     aten.silu.default,
     aten.stack.default,
+    aten.std.correction,
+    aten.std_mean.correction,
     aten.take.default,
     aten.tril.default,
     aten.triu.default,

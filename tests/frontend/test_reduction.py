@@ -28,9 +28,18 @@ def test_sums_and_extrema(shape):
 def test_variances():
     def spread(x):
         return (x.var(), x.var(1), x.var((0, 2), keepdim=True), x.var(1, correction=0),
-                x.std(2), *torch.var_mean(x, 1, correction=0))  # fmt: skip
+                x.std(2), *torch.var_mean(x, 1, correction=0), *torch.std_mean(x, 0))  # fmt: skip
 
     check(spread, (4, 5, 17))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_spread_of_numbers_whose_squares_overflow(dtype):
+    def spread(x):
+        return (x.std(1), *torch.std_mean(x, 0), x.var(1), (x * 1e-38).var())
+
+    # The sum of a row overflows as well.
+    check(spread, (torch.arange(170.0).reshape(5, 34) * 1.9e36).to(dtype))
 
 
 def test_sum_of_one_number_that_others_read():

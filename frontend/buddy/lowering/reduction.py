@@ -208,29 +208,43 @@ def _first(predicate: str, element, best, where):
 
 @lowers(aten.var.correction)
 def var(e: Emitter, x, dim=None, *, correction=1, keepdim=False):
-    return variance(e, x, dim, correction)[0]
+    return as_result(e, _moments(e, x, dim, correction)[0])
 
 
 @lowers(aten.var_mean.correction)
 def var_mean(e: Emitter, x, dim=None, *, correction=1, keepdim=False):
-    return variance(e, x, dim, correction)
+    return _as_results(e, _moments(e, x, dim, correction))
 
 
-def variance(e: Emitter, x, dim, correction):
-    """Σ(x − mean)² ÷ max(N − correction, 0) and the mean: two passes, as stable as eager."""
-    result = e.out[0] if isinstance(e.out, tuple) else e.out
+@lowers(aten.std.correction)
+def std(e: Emitter, x, dim=None, *, correction=1, keepdim=False):
+    variance, _ = _moments(e, x, dim, correction)
+    return as_result(e, e.pointwise(math.sqrt, variance, out=e.spec(variance)))
+
+
+@lowers(aten.std_mean.correction)
+def std_mean(e: Emitter, x, dim=None, *, correction=1, keepdim=False):
+    variance, mean = _moments(e, x, dim, correction)
+    return _as_results(e, (e.pointwise(math.sqrt, variance, out=e.spec(variance)), mean))
+
+
+def _as_results(e: Emitter, values) -> tuple:
+    return tuple(e.cast(e.reshape(v, out.shape), out.dtype) for v, out in zip(values, e.out))
+
+
+def _moments(e: Emitter, x, dim, correction):
+    """Σ(x − mean)² ÷ max(N − correction, 0) and the mean, over dims that stay as size 1.
+
+    In two passes and in f64 as eager, where no square of a smaller type overflows.
+    """
     dims = dims_of(e, x, dim)
     count = product([e.shape(x)[d] for d in dims])
-    total = sum_of(e, x, dims, result.dtype)
+    total = sum_of(e, x, dims, torch.float64)
     mean = e.pointwise(arith.divf, total, count, out=e.spec(total))
-    wide = TensorSpec(e.shape(x), e.dtype(total))
-    squares = e.pointwise(_squared_distance, x, mean, out=wide)
-    spread = e.reshape(sum_of(e, squares, dims, result.dtype), result.shape)
+    wide = TensorSpec(e.shape(x), torch.float64)
+    spread = sum_of(e, e.pointwise(_squared_distance, x, mean, out=wide), dims, torch.float64)
     divisor = max(count - correction, 0) if isinstance(count, int) else count - correction
-    return (
-        e.pointwise(arith.divf, spread, divisor, out=result),
-        e.cast(e.reshape(mean, result.shape), result.dtype),
-    )
+    return e.pointwise(arith.divf, spread, divisor, out=e.spec(spread)), mean
 
 
 def _squared_distance(x, mean):
