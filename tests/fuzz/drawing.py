@@ -214,6 +214,8 @@ class _Growth:
             result = evaluate(step, values)
             if not isinstance(result, torch.Tensor) or not is_quick(result):
                 return False
+            if op.writes and _shows_nan(result, values):
+                return False
             values.append(result)
             kinds.add((result.dtype, result.dim()))
         return len(kinds) == 1
@@ -244,6 +246,14 @@ def _places(x: torch.Tensor) -> torch.Tensor:
     """Where each element lies in the storage."""
     cells = torch.arange(x.untyped_storage().nbytes() // x.element_size())
     return cells.as_strided(x.shape, x.stride(), x.storage_offset())
+
+
+def _shows_nan(written: torch.Tensor, values: list[torch.Tensor]) -> bool:
+    """Whether integers among the values show the bits of a NaN, which may be any."""
+    address = written.untyped_storage().data_ptr()
+    return bool(written.isnan().any()) and any(
+        x.untyped_storage().data_ptr() == address and x.dtype != written.dtype for x in values
+    )
 
 
 def _can_write(target: torch.Tensor, *sources: torch.Tensor) -> bool:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """What a program may answer: eager's values, and how far a correct compiler may be from them.
 
-A value is free when an op that rounds, or one computed from it, made it; or a sum a product of
-which, or an op an operand of which, in half precision, need not be rounded. How free, each of its
+A value is free when an op that rounds, or one computed from it, made it; or an op an operand of
+which, in half precision, need not be rounded. How free, each of its
 elements tells: the program runs again, every free op in f64 and disturbed by its freedom at the
 precision it works in, and rounded as eager rounds. Where these runs agree with eager to the last
 bit, so must the compiler; where they differ, it may be a few times as far.
@@ -61,20 +61,14 @@ class _Marks:
     def __init__(self):
         self.inexact: set[int] = set()
         self.unrounded: set[int] = set()
-        self.products: set[int] = set()  # that would be unrounded as a part of a sum
 
     def spread(self, op: Op, read: set[int], made: set[int], result, halves: bool) -> None:
         """What one step makes of what it reads; `halves`: it reads or makes half precision."""
         floating = result.dtype.is_floating_point
-        free = op.freedom not in (Freedom.EXACT, Freedom.PRODUCT)
-        if read & self.inexact or (floating and free):
+        if read & self.inexact or (floating and op.freedom is not Freedom.EXACT):
             self.inexact |= made
         elif read & self.unrounded or (halves and not op.moves):
             self.unrounded |= made
-        elif floating and op.adds and read & self.products:
-            self.unrounded |= made
-        elif read & self.products or (op.freedom is Freedom.PRODUCT and is_fusible(result)):
-            self.products |= made
 
     def latitude(self, x: torch.Tensor) -> Latitude:
         if storage(x) in self.inexact:
@@ -192,11 +186,6 @@ def is_half(x: torch.Tensor) -> bool:
     return x.dtype in HALVES
 
 
-def is_fusible(product: torch.Tensor) -> bool:
-    """Whether a CPU adds to such a product before it rounds; it has no half precision."""
-    return product.dtype in (torch.float32, torch.float64)
-
-
 class Disturbance:
     """One run in which every free op does as it may.
 
@@ -212,26 +201,10 @@ class Disturbance:
         op = BY_TEMPLATE[step.template]
         if op.freedom is Freedom.EXACT:
             return evaluate(step, values)
-        if op.freedom is Freedom.PRODUCT:
-            return self._evaluate_product(step, values, in_place=op.writes)
         if op.freedom is Freedom.ZERO_SIGN:
             result = evaluate(step, values)
             return self._flip_zeros(result, in_place=op.writes)
         return self._evaluate_wide(step, values, op)
-
-    def _evaluate_product(self, step: Step, values: list, in_place: bool) -> torch.Tensor:
-        """Rounded to either side; in f64, for want of a wider dtype, as if it were not exact."""
-        kept = {i: values[i].to(torch.float64, copy=True) for i in step.operands}
-        rounded = evaluate(step, values)
-        if not is_fusible(rounded) or not self.amplitude:
-            return rounded
-        exact = evaluate(step, kept)
-        if exact.dtype == rounded.dtype:
-            exact = exact + exact * torch.finfo(exact.dtype).eps * self._noise(exact.shape)
-        beside = torch.nextafter(rounded, torch.where(exact > rounded, torch.inf, -torch.inf))
-        moved = (exact != rounded) & rounded.isfinite() & (self._noise(rounded.shape) > 0)
-        chosen = torch.where(moved, beside, rounded)
-        return rounded.copy_(chosen) if in_place else chosen
 
     def _flip_zeros(self, x: torch.Tensor, in_place: bool) -> torch.Tensor:
         if not x.dtype.is_floating_point or not self.amplitude:

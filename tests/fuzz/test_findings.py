@@ -156,7 +156,9 @@ def test_a_scalar_of_a_wider_dtype_does_not_widen():
     def program(a, b):
         return [a <= b, a + b, torch.maximum(a, b)]
 
-    check_calls(program, lambda call: [torch.arange(256).to(torch.uint8), torch.tensor(-3)])
+    for dtype in (torch.int64, torch.int32):
+        number = torch.tensor(-3, dtype=dtype)
+        check_calls(program, lambda call, b=number: [torch.arange(256).to(torch.uint8), b])
 
 
 def test_a_concatenation_of_constants():

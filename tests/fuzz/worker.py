@@ -114,9 +114,10 @@ def _mispredicted_strides(program: Program) -> list[str]:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     expected = program.function()(*program.arguments(0))
+    arguments = program.arguments(0)
     try:
         with FakeTensorMode() as mode:
-            fakes = program.function()(*map(mode.from_tensor, program.arguments(0)))
+            fakes = program.function()(*map(mode.from_tensor, arguments))
     except Exception:  # Python reads an element
         return []
     pairs = enumerate(zip(fakes, expected))

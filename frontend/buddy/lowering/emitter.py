@@ -144,7 +144,7 @@ class Emitter:
                     element, source = next(given)
                     stored = self.dtype(source)
                     wanted = stored if position in keep else dtype
-                    if wraps and wanted != stored:
+                    if wraps and position not in keep:
                         element, stored = scalar.cast(element, stored, torch.uint8), torch.uint8
                     number = scalar.cast(element, stored, wanted, implicit=True)
                 arguments.append(number)
