@@ -219,13 +219,14 @@ class Disturbance:
         if not natural.dtype.is_floating_point:
             return evaluate(step, values)
         work = torch.float64 if natural.dtype == torch.float64 else torch.float32
+        adds = op.freedom in (Freedom.ACCUMULATED, Freedom.CENTERED)
         unit = torch.finfo(work).eps * self.amplitude
         wide = {}
         for i in step.operands:
             x = values[i]
             if x.dtype.is_floating_point or _leaves_exact_sums(x):
                 x = x.to(torch.float64, copy=True)
-                if op.freedom is Freedom.ACCUMULATED:
+                if adds:
                     x = x * (1 + 2 * unit * self._noise(x.shape))
             wide[i] = x
         default = torch.get_default_dtype()
@@ -235,14 +236,22 @@ class Disturbance:
         finally:
             torch.set_default_dtype(default)
         result = result * (1 + UNITS * unit * self._noise(result.shape))
-        if self.amplitude and op.freedom is Freedom.ACCUMULATED:
+        if op.freedom is Freedom.CENTERED:
+            result = result + 2 * unit * self._shift(*wide.values())
+        if self.amplitude and adds:
             in_turns = self._overflows(step, wide, work) & (self._noise(result.shape) > 0)
             result = torch.where(in_turns, 0, result)
-        if self.snaps and op.freedom is Freedom.ACCUMULATED:
+        if self.snaps and adds:
             result = torch.where(result.abs() <= UNITS * unit * _largest(wide.values()), 0, result)
         if op.writes:
             return values[step.operands[0]].copy_(result)
         return torch.empty_like(natural).copy_(result)
+
+    def _shift(self, x: torch.Tensor) -> torch.Tensor:
+        """What layer norm makes of a mean that is off by the size of the largest element."""
+        spread = (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+        off = x.abs().amax(-1, keepdim=True) / spread
+        return off * self._noise(off.shape)
 
     def _overflows(self, step: Step, wide: dict, work: torch.dtype) -> torch.Tensor:
         """Where a sum of finite terms, or that of a mean, may pass the largest number on its way."""
