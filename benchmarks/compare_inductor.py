@@ -11,7 +11,7 @@ repeats a call that is too short to be timed. Times are medians per call.
 difference, from eager or from eager in f64, relative to the largest value there. Peak RSS is that
 of the process, compilation included. `inductor-max` is mode="max-autotune" with freezing, and
 `copy` copies the bytes of a part's inputs and outputs, which nothing that reads and writes them
-can beat.
+can beat. `buddy-exported` is `buddy.compile` of the exported module, without Dynamo's share of a call.
 `preemptions` counts how often another process took a core from a timed iteration: figures of a
 machine that is not idle are not worth having, for a thread that waits at a barrier loses most.
 """
@@ -76,11 +76,29 @@ class CopyOfSameBytes(torch.nn.Module):
         return self.outputs
 
 
+class Exported(torch.nn.Module):
+    """`buddy.compile`, for inference: without Dynamo's share of a short call."""
+
+    def __init__(self, module: torch.nn.Module):
+        super().__init__()
+        self.module = module
+        self.compiled = None
+
+    def forward(self, *inputs):
+        if self.compiled is None:
+            import buddy
+
+            self.compiled = buddy.compile(torch.export.export(self.module, inputs))
+        return self.compiled(*inputs)
+
+
+LIMITED = ("copy", "buddy-exported")  # to some kinds of workloads
 BACKENDS = {
     "eager": lambda module: module,
     "inductor": torch.compile,
     "inductor-max": inductor_max,
     "buddy": lambda module: torch.compile(module, backend="buddy"),
+    "buddy-exported": Exported,
     "copy": CopyOfSameBytes,
 }
 
@@ -365,7 +383,7 @@ def parse_options() -> argparse.Namespace:
         "--backends",
         nargs="+",
         choices=BACKENDS,
-        default=[name for name in BACKENDS if name != "copy"],
+        default=[name for name in BACKENDS if name not in LIMITED],
     )
     parser.add_argument("--repeat", type=int, default=15, help="turns of each backend")
     parser.add_argument("--threads", type=int, default=2)

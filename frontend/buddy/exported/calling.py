@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -47,13 +48,14 @@ class Leaf:
         raise InputError(f"argument '{self.name}' must be {self}, got {_describe(given)}")
 
     def _is_tensor(self, given: Any) -> bool:
-        if not isinstance(given, torch.Tensor) or given.device.type != "cpu":
+        if not isinstance(given, torch.Tensor) or not given.is_cpu:
             return False
         if given.layout != torch.strided or short_name(given.dtype) != self.dtype:
             return False
         shape = given.shape
-        return len(shape) == len(self.shape) and all(
-            wanted in (-1, size) for wanted, size in zip(self.shape, shape)
+        return shape == self.shape or (
+            len(shape) == len(self.shape)
+            and all(wanted in (-1, size) for wanted, size in zip(self.shape, shape))
         )
 
     def __str__(self) -> str:
@@ -77,6 +79,10 @@ def _describe(given: Any) -> str:
     return text if given.device.type == "cpu" else f"{text} on {given.device}"
 
 
+# Types of arguments that hold no others.
+LEAVES = {torch.Tensor, torch.nn.Parameter, int, float, bool, str, type(None)}
+
+
 @dataclass(frozen=True)
 class CallingConvention:
     """How a program is called and what it returns."""
@@ -87,6 +93,21 @@ class CallingConvention:
 
     def flatten(self, args: tuple, kwargs: dict) -> list[Any]:
         """The leaves of a call, each checked by itself; raises InputError."""
+        if kwargs or len(args) != self._plain or not LEAVES.issuperset(map(type, args)):
+            args = self._flatten_nested(args, kwargs)
+        for leaf, given in zip(self.leaves, args):
+            leaf.check(given)
+        return list(args)
+
+    @cached_property
+    def _plain(self) -> int | None:
+        """The number of arguments where all are positional leaves: most calls need no more."""
+        positional, named = self.in_spec.children()
+        children = positional.children()
+        is_plain = not named.num_leaves and all(child.is_leaf() for child in children)
+        return len(children) if is_plain else None
+
+    def _flatten_nested(self, args: tuple, kwargs: dict) -> list[Any]:
         args_spec, kwargs_spec = self.in_spec.children()
         if list(kwargs) != kwargs_spec.context and set(kwargs) == set(kwargs_spec.context):
             kwargs = {name: kwargs[name] for name in kwargs_spec.context}
@@ -96,8 +117,6 @@ class CallingConvention:
                 f"the program takes {_signature(args_spec, kwargs_spec)}, "
                 f"got {_signature(*spec.children())}"
             )
-        for leaf, given in zip(self.leaves, flat):
-            leaf.check(given)
         return flat
 
     def unflatten(self, results: Sequence[Any]) -> Any:
