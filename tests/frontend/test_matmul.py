@@ -45,6 +45,18 @@ def test_sums_of_a_long_depth_wait_in_f32(dtype):
         assert_same(product(a, b), a @ b)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("m", [1, 5])
+def test_few_rows_by_a_matrix_of_memory(m, dtype):
+    """Row after row of it is read; what ends within a block or a vector has a remainder."""
+    for k, n in ((517, 2083), (9, 140_000)):
+        a, b = ((torch.randn(shape) / k**0.25).to(dtype) for shape in ((m, k), (k, n)))
+        check(lambda a, b, c: (a @ b, torch.relu(a @ b + c)), a, b, torch.randn(n).to(dtype))
+        product = torch.compile(lambda a, b: a @ b, backend="buddy", fullgraph=True)
+        torch._dynamo.mark_dynamic(b, 1)
+        assert_same(product(a, b), a @ b)
+
+
 def test_empty_inner_dimension():
     check(lambda a, b: a @ b, (3, 0), (0, 4))
 

@@ -189,3 +189,35 @@ func.func @unpacked_pairs(%a: memref<3x48x64xbf16>, %b: memref<3x64x32xbf16>, %t
   "buddy.matmul"(%a, %t, %c) {transposed} : (memref<3x48x64xbf16>, memref<3x32x64xbf16>, memref<3x48x32xf32>) -> ()
   return
 }
+
+// -----
+
+// One row by a matrix that no cache holds: eight of its rows side by side, and the next eight
+// already asked for. The sums wait in the result meanwhile.
+// CHECK-LABEL: func @streamed
+// CHECK-NOT:   memref.alloca
+// CHECK:       vector.store {{.*}} %arg2
+// CHECK:       scf.for %[[K:[^ ]*]] =
+// CHECK:         vector.load %arg2
+// CHECK:         scf.for %[[STEP:[^ ]*]] =
+// CHECK:           %[[EIGHT:.*]] = arith.constant 8
+// CHECK:           %[[NEXT:.*]] = arith.addi %[[STEP]], %[[EIGHT]]
+// CHECK:           %[[AHEAD:.*]] = arith.addi %[[K]], %[[NEXT]]
+// CHECK:           memref.prefetch %arg1[%[[AHEAD]], {{.*}}], read, locality<2>, data
+// CHECK:           vector.load %arg1
+// CHECK:         vector.store {{.*}} %arg2
+func.func @streamed(%a: memref<1x512xf32>, %b: memref<512x1024xf32>, %c: memref<1x1024xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<1x512xf32>, memref<512x1024xf32>, memref<1x1024xf32>) -> ()
+  return
+}
+
+// -----
+
+// What the caches hold is read in one go.
+// CHECK-LABEL: func @cached
+// CHECK-NOT:   memref.prefetch
+// CHECK:       return
+func.func @cached(%a: memref<1x128xf32>, %b: memref<128x1024xf32>, %c: memref<1x1024xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<1x128xf32>, memref<128x1024xf32>, memref<1x1024xf32>) -> ()
+  return
+}

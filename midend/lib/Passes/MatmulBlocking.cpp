@@ -17,6 +17,13 @@ constexpr int64_t kSetPeriod = 4096;
 /// Lines of a set that rows may take; there are at least eight, and panels pass through too.
 constexpr int64_t kLinesOfSet = 6;
 
+/// Rows of a streamed right-hand side that are read side by side: memory is asked for the next
+/// ones.
+constexpr int64_t kStreamedRows = 8;
+
+/// Bytes of a right-hand side that may not be in the caches.
+constexpr int64_t kUncachedBytes = 1 << 20;
+
 /// Rows of a register tile, at most.
 constexpr int64_t kRegisterRows = 12;
 
@@ -41,10 +48,27 @@ static bool rowsCollide(ShapedType lhs) {
   return kRegisterRows > sets * kLinesOfSet;
 }
 
+static bool readsFromMemory(MatmulOp op) {
+  auto rhs = cast<ShapedType>(op.getRhs().getType());
+  int64_t rows = cast<ShapedType>(op.getInit().getType()).getShape().rbegin()[1];
+  if (op.isPacked() || op.getTransposed() || ShapedType::isDynamic(rows) || rows > kFewRows)
+    return false;
+  std::optional<int64_t> stride = rowStride(rhs);
+  int64_t depth = rhs.getShape().rbegin()[1];
+  return !stride || ShapedType::isDynamic(depth) ||
+         depth * *stride * rhs.getElementTypeBitWidth() / 8 > kUncachedBytes;
+}
+
 MatmulBlocking::MatmulBlocking(MatmulOp op) {
   auto lhs = cast<ShapedType>(op.getLhs().getType()),
        out = cast<ShapedType>(op.getInit().getType());
   int64_t columns = out.getShape().back(), extent = lhs.getShape().back();
+  if (readsFromMemory(op) && (ShapedType::isDynamic(extent) || extent > kStreamedRows)) {
+    streams = true;
+    depth = kStreamedRows;
+    waitsAside = out.getElementTypeBitWidth() < 32;
+    return;
+  }
   // A copy of a row pays for itself when several panels read it.
   bool isWide = ShapedType::isDynamic(columns) || columns >= 96;
   copiesLhs = isWide && rowsCollide(lhs);

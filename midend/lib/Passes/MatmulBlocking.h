@@ -17,6 +17,8 @@ struct MatmulBlocking {
   /// For operands on tensors, which are contiguous, or on memrefs.
   explicit MatmulBlocking(MatmulOp op);
 
+  /// Few rows read a right-hand side of memory once, as it lies: row after row, a few side by side.
+  bool streams = false;
   /// Elements of a block; 0: all of them at once.
   int64_t depth = 0;
   /// The result is too narrow for sums to wait there from one block to the next.
@@ -33,6 +35,14 @@ constexpr int64_t kMostBlockRows = 288;
 
 /// Columns of sums that wait aside, at most: a multiple of every panel's width.
 constexpr int64_t kWaitingColumns = 512;
+
+/// Rows that leave the multiply-add units waiting for what they read of the right-hand side.
+constexpr int64_t kFewRows = 6;
+
+/// Columns of a streamed right-hand side that are read in one go, a page of them.
+inline int64_t streamedColumns(mlir::Type element) {
+  return 4096 * 8 / element.getIntOrFloatBitWidth();
+}
 
 } // namespace buddy
 

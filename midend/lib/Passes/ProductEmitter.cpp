@@ -14,6 +14,9 @@ using Values = LoopBuilder::Values;
 /// Independent sums that keep the multiply-add units busy over their latency.
 constexpr int64_t sumsInFlight = 8;
 
+/// Into L2: L1 has too few slots for what memory owes.
+constexpr int64_t kFetchLocality = 2;
+
 /// Sums take three quarters of the registers; the rest holds the operands of a step.
 static int64_t registersForSums(int64_t vectorBits) { return vectorBits >= 512 ? 24 : 12; }
 
@@ -186,15 +189,24 @@ void ProductEmitter::storeStep(Value step, int64_t vector, Value value) {
   b.store(value, panels, {place(), step, b.index(vector * tiling.kr * tiling.lanes)});
 }
 
-/// One vector of rhs[panel, step]: from all panels, from the scratch, or from where it lies.
-Value ProductEmitter::loadStep(Value step, int64_t vector) {
-  auto type = VectorType::get(tiling.kr * tiling.lanes, rhsElement);
-  if (panels) {
-    return b.load(type, panels, {place(), packedStep(step), b.index(vector * type.getDimSize(0))});
-  }
+/// Where a vector of rhs[panel, step] lies: in all panels, in the scratch, or in the matrix.
+Values ProductEmitter::placeOf(Value step, int64_t vector) {
+  if (panels)
+    return {place(), packedStep(step), b.index(vector * tiling.kr * tiling.lanes)};
   Values indices(batch);
-  indices.append({step, columns[vector]});
-  return b.load(type, source.matrix, indices, masks[vector]);
+  indices.append({rows->from ? b.add(rows->from, step) : step, columns[vector]});
+  return indices;
+}
+
+/// One vector of rhs[panel, step].
+Value ProductEmitter::loadStep(Value step, int64_t vector) {
+  Value memref = panels ? panels : source.matrix;
+  auto type = VectorType::get(tiling.kr * tiling.lanes, rhsElement);
+  // Of the last rows or panels that is past the end, where a fetch does nothing.
+  if (ahead != 0)
+    memref::PrefetchOp::create(b, memref, placeOf(b.add(step, ahead), vector), /*isWrite=*/false,
+                               kFetchLocality, /*isDataCache=*/true);
+  return b.load(type, memref, placeOf(step, vector), panels ? Value() : masks[vector]);
 }
 
 /// Rows of the tiles that cover `rows` rows evenly: 13 rows go as 7 + 6, not 12 + 1.

@@ -16,7 +16,8 @@
 // left-hand side is one run of elements, or several of the same length.
 //
 // A right-hand side that lies as it is is packed panel by panel into a scratch that stays in
-// the cache, or, where one register tile covers all rows, read where it lies.
+// the cache, or, where one register tile covers all rows, read where it lies: then memory is
+// asked for it ahead of time, for it does not guess that whole rows follow each other.
 
 #ifndef BUDDY_LIB_PASSES_PRODUCTEMITTER_H
 #define BUDDY_LIB_PASSES_PRODUCTEMITTER_H
@@ -73,7 +74,7 @@ public:
     int64_t runs; // of which a row consists
     Value depth;  // elements of one run
     bool adds;    // to what stands in out
-    Value from;   // the element of packed panels that the depth begins with, if not the first
+    Value from; // the element of rhs that the depth begins with, if not its or the scratch's first
     /// The indices of element k of a run of a row, in lhs.
     llvm::function_ref<Values(Value row, Value run, Value k)> lhsAt;
     /// The indices of a row's column, in out.
@@ -92,6 +93,8 @@ public:
   void readFrom(Value memref) { lhs = memref; }
   /// Where results go from now on.
   void writeTo(Value memref) { out = memref; }
+  /// From now on, fetch what is `steps` steps ahead of those that are read.
+  void fetchAhead(int64_t steps) { ahead = steps; }
   /// Calls `body` within a loop over the panels of columns `first`, which begins one, to `end`.
   void forEachPanel(Value first, Value end, llvm::function_ref<void()> body);
   /// Which matrix of its batch an unpacked right-hand side is, for what follows.
@@ -110,6 +113,7 @@ private:
   Value place();
   void storeStep(Value step, int64_t vector, Value value);
   Value loadStep(Value step, int64_t vector);
+  Values placeOf(Value step, int64_t vector);
   bool fillsTiles();
   void emitTileRows();
   void emitTileBlocks();
@@ -135,6 +139,7 @@ private:
   mlir::Type lhsElement, rhsElement;
   mlir::VectorType sumType;
   std::optional<AMXTile> tile;
+  int64_t ahead = 0;
   // Of what is being emitted.
   Value panel, firstPacked, run;
   Values batch, columns, masks;

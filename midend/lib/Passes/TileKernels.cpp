@@ -68,6 +68,9 @@ int64_t tileColumns(ShapedType rhs, int64_t depth, int64_t fewestPanels, int64_t
 /// leaves tiles enough, up to a limit.
 constexpr int64_t kTileColumns = 128, kMostColumnTiles = kWaitingColumns / kTileColumns;
 
+/// Tiles that a streamed right-hand side should be cut into at least.
+constexpr int64_t kFewestStreams = 4;
+
 /// Rows and columns of a tile of a product.
 std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes, int64_t bf16Rows) {
   ArrayRef<int64_t> out = cast<ShapedType>(op.getInit().getType()).getShape();
@@ -77,6 +80,10 @@ std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes, int64_t bf1
   if (op.isPacked()) {
     int64_t fewest = MatmulBlocking(op).copiesLhs ? kPanelsOfCopy : 1;
     return {rowTile, tileColumns(rhs, depthAtOnce(op), fewest, l2Bytes)};
+  }
+  if (MatmulBlocking(op).streams) {
+    int64_t share = llvm::alignTo(typicalIfDynamic(out.back()) / kFewestStreams, kTileColumns);
+    return {rowTile, std::clamp(share, kTileColumns, streamedColumns(rhs.getElementType()))};
   }
   // Every tile packs its columns: the more rows, the less that costs.
   int64_t columnTiles = llvm::divideCeil(typicalIfDynamic(out.back()), kTileColumns);

@@ -40,6 +40,8 @@ public:
         rowCount(b.dim(op.getInit(), rank - 2)), columnCount(b.dim(op.getInit(), rank - 1)),
         depth(b.dim(op.getLhs(), rank - 1)) {
     rowsAtOnce = std::min(constantOf(rowCount).value_or(kTileRows), kMostBlockRows);
+    if (blocking.streams)
+      columnsAtOnce = streamedColumns(getElementTypeOrSelf(op.getRhs()));
     if (blocking.copiesLhs)
       allocateCopy();
     if (blocking.waitsAside)
@@ -68,7 +70,7 @@ private:
   }
 
   void allocateSums() {
-    int64_t columns = std::min(kWaitingColumns, constantOf(columnCount).value_or(kWaitingColumns));
+    int64_t columns = std::min(columnsAtOnce, constantOf(columnCount).value_or(columnsAtOnce));
     // A row does not begin where the one before it does in its page.
     int64_t length = llvm::alignTo(columns, sumLanes) + sumLanes;
     sums = allocate({rowsAtOnce, length}, b.getF32Type());
@@ -90,8 +92,8 @@ private:
       Value rows = b.min(b.sub(rowCount, row), b.index(rowsAtOnce));
       if (!sums)
         return emitPart({row, rows, b.index(0), columnCount});
-      b.loop(b.index(0), columnCount, kWaitingColumns, [&](Value column) {
-        emitPart({row, rows, column, b.min(columnCount, b.add(column, kWaitingColumns))});
+      b.loop(b.index(0), columnCount, columnsAtOnce, [&](Value column) {
+        emitPart({row, rows, column, b.min(columnCount, b.add(column, columnsAtOnce))});
       });
     });
   }
@@ -164,7 +166,7 @@ private:
       product.readFrom(copy);
     if (sums)
       product.writeTo(sums);
-    Value from = op.isPacked() ? start : Value();
+    Value from = packs ? Value() : start;
     auto multiply = [&](Value column, Value end) {
       product.forEachPanel(
           column, end, [&] { product.emitRows({part.rows, 1, length, adds, from, lhsAt, outAt}); });
@@ -204,7 +206,7 @@ private:
   ProductEmitter &product;
   MatmulBlocking blocking;
   bool packs;
-  int64_t rank, rowsAtOnce;
+  int64_t rank, rowsAtOnce, columnsAtOnce = kWaitingColumns;
   Value rowCount, columnCount, depth, copy, sums;
   Values batch;
 };
@@ -223,11 +225,13 @@ void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
   ProductTiling tiling(element, getElementTypeOrSelf(op.getRhs()), rows, machine);
   // One register tile reads rhs where it lies.
   bool packs = !rows || *rows > tiling.rows || tiling.kr != 1 || op.getTransposed();
-  if (!packs)
+  if (packs == blocking.streams)
     blocking.depth = blocking.waitsAside = 0;
   int64_t packedDepth = blocking.depth ? blocking.depth : type.getShape().back();
   ProductEmitter product(b, lhs, {op.getRhs(), op.getTransposed()}, out, packs ? packedDepth : 0,
                          tiling);
+  if (!packs)
+    product.fetchAhead(blocking.depth);
   MatmulLoops(b, op, product, blocking, packs).emit();
 }
 
