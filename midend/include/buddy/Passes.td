@@ -316,6 +316,22 @@ def PlanWorkspacePass : Pass<"buddy-plan-workspace", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def PrefetchTilesPass
+    : InterfacePass<"buddy-prefetch-tiles", "::mlir::FunctionOpInterface"> {
+  let summary = "Fetch the next tile from memory while a kernel computes on one.";
+  let description = [{
+    Needs: scf.forall over linalg.generic on memrefs, before they become vector code.
+    Leaves: where several ops follow each other in a tile, ops with additional inputs that their
+    bodies do not look at, the next tile's; `buddy.prefetched_inputs` counts them. The machine
+    itself would see the first op's reads only, and memory would wait during the others.
+    Does not touch: kernels of one op, short tiles, tiles of sizes that are not known.
+  }];
+  let options = [Option<"minBytes", "min-bytes", "int64_t", /*default=*/"1024",
+                        "The shortest tile that is worth it.">];
+  let statistics = [Statistic<"numPrefetched", "num-prefetched", "Tiles that are fetched ahead.">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
+
 def PropagateTransposesPass : Pass<"buddy-propagate-transposes", "::mlir::func::FuncOp"> {
   let summary = "Move transpositions down the graph until they cancel.";
   let description = [{

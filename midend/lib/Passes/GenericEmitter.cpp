@@ -39,6 +39,11 @@ static Value joinTrailing(LoopBuilder &b, Value memref, int64_t count) {
   return memref::CollapseShapeOp::create(b, memref, groups);
 }
 
+int64_t buddy::numPrefetchedInputs(linalg::LinalgOp op) {
+  auto count = op->getAttrOfType<IntegerAttr>(kPrefetchedInputs);
+  return count ? count.getInt() : 0;
+}
+
 bool buddy::isScanned(linalg::LinalgOp op, OpOperand &init) {
   AffineMap map = op.getMatchingIndexingMap(&init);
   for (auto [loop, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
@@ -336,8 +341,18 @@ Value GenericEmitter::readInput(OpOperand &operand, Value mask) {
   Values indices = indicesOf(operand);
   if (!op.getMatchingIndexingMap(&operand).isFunctionOfDim(dimension))
     return memref::LoadOp::create(b, operand.get(), indices);
-  auto element = cast<MemRefType>(operand.get().getType()).getElementType();
-  return b.load(VectorType::get(lanes, element), operand.get(), indices, mask);
+  auto type = VectorType::get(lanes, cast<MemRefType>(operand.get().getType()).getElementType());
+  if (isPrefetched(operand)) {
+    memref::PrefetchOp::create(b, operand.get(), indices, /*isWrite=*/false, /*localityHint=*/2,
+                               /*isDataCache=*/true);
+    return b.zero(type);
+  }
+  return b.load(type, operand.get(), indices, mask);
+}
+
+bool GenericEmitter::isPrefetched(OpOperand &operand) {
+  int64_t place = operand.getOperandNumber(), inputs = op.getNumDpsInputs();
+  return place < inputs && place >= inputs - numPrefetchedInputs(op);
 }
 
 Value GenericEmitter::combine(Operation *combiner, Value a, Value c) {

@@ -39,6 +39,10 @@ struct GenericSchedule {
   llvm::SmallVector<mlir::Operation *> combiners;
 };
 
+/// An attribute: how many of an op's last inputs are not read but only fetched into the cache.
+constexpr llvm::StringLiteral kPrefetchedInputs = "buddy.prefetched_inputs";
+int64_t numPrefetchedInputs(mlir::linalg::LinalgOp op);
+
 /// Whether each step of a reduction has an element of its own in `init`.
 bool isScanned(mlir::linalg::LinalgOp op, mlir::OpOperand &init);
 
@@ -75,6 +79,7 @@ private:
   Values emitChunk(int64_t unroll, Value mask, mlir::ValueRange state);
   Values indicesOf(mlir::OpOperand &operand);
   Value readInput(mlir::OpOperand &operand, Value mask);
+  bool isPrefetched(mlir::OpOperand &operand);
   bool isCrossing(mlir::OpOperand &operand);
   void storeOutputs(mlir::ValueRange values, Value mask, bool scanned);
   Value combine(mlir::Operation *combiner, Value a, Value c);

@@ -119,6 +119,7 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   // Rows of a scatter become generic ops.
   pm.addNestedPass<func::FuncOp>(createLowerScatterPass());
   pm.addNestedPass<func::FuncOp>(createLowerSortPass());
+  pm.addNestedPass<func::FuncOp>(createPrefetchTilesPass());
   pm.addNestedPass<func::FuncOp>(
       createVectorizeGenericPass(VectorizeGenericPassOptions{options.vectorBits}));
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
