@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._inductor.config
+from backends import BACKENDS, LIMITED
 from rich.console import Console
 from rich.table import Table
 from workloads import WORKLOADS, Workload, build
@@ -51,56 +51,6 @@ SPIN = {"KMP_BLOCKTIME": "1", "GOMP_SPINCOUNT": "100000"}  # both about a millis
 # A result is not fresh memory at each call (up to 32 MiB, the most that glibc takes): page faults
 # would be most of what is measured.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
-
-
-def inductor_max(module: torch.nn.Module) -> torch.nn.Module:
-    torch._inductor.config.freezing = True
-    return torch.compile(module, mode="max-autotune")
-
-
-class CopyOfSameBytes(torch.nn.Module):
-    """Not a backend but a limit: copies as many bytes as the inputs and outputs have together."""
-
-    def __init__(self, module: torch.nn.Module):
-        super().__init__()
-        self.module = module
-        self.outputs = self.source = None
-
-    def forward(self, *inputs):
-        if self.outputs is None:
-            self.outputs = self.module(*inputs)
-            tensors = [*inputs, self.outputs]
-            self.source = torch.zeros(sum(t.nbytes for t in tensors) // 8, dtype=torch.float32)
-            self.target = torch.empty_like(self.source)
-        self.target.copy_(self.source)
-        return self.outputs
-
-
-class Exported(torch.nn.Module):
-    """`buddy.compile`, for inference: without Dynamo's share of a short call."""
-
-    def __init__(self, module: torch.nn.Module):
-        super().__init__()
-        self.module = module
-        self.compiled = None
-
-    def forward(self, *inputs):
-        if self.compiled is None:
-            import buddy
-
-            self.compiled = buddy.compile(torch.export.export(self.module, inputs))
-        return self.compiled(*inputs)
-
-
-LIMITED = ("copy", "buddy-exported")  # to some kinds of workloads
-BACKENDS = {
-    "eager": lambda module: module,
-    "inductor": torch.compile,
-    "inductor-max": inductor_max,
-    "buddy": lambda module: torch.compile(module, backend="buddy"),
-    "buddy-exported": Exported,
-    "copy": CopyOfSameBytes,
-}
 
 
 # In a worker process.

@@ -32,7 +32,8 @@ int64_t bytesOf(memref::SubViewOp tile) {
   return tile.getType().getNumElements() * widestElement(tile.getResult()) / 8;
 }
 
-/// Whether the op's loops are those over the tile's elements, in vectors that are no shorter for it.
+/// Whether the op's loops are those over the tile's elements, in vectors that are no shorter for
+/// it.
 bool walks(linalg::GenericOp op, memref::SubViewOp tile) {
   return ArrayRef(op.getStaticLoopRanges()) == tile.getType().getShape() &&
          widestElement(tile.getResult()) <= widestElement(op.getOperands());
@@ -119,8 +120,7 @@ struct PrefetchTilesPass : impl::PrefetchTilesPassBase<PrefetchTilesPass> {
     linalg::GenericOp *best = nullptr;
     for (size_t distance = 1; distance < ops.size(); ++distance) {
       linalg::GenericOp &op = ops[(tile.firstUse + distance) % ops.size()];
-      if (walks(op, tile.view) &&
-          (!best || numPrefetchedInputs(op) < numPrefetchedInputs(*best)))
+      if (walks(op, tile.view) && (!best || numPrefetchedInputs(op) < numPrefetchedInputs(*best)))
         best = &op;
     }
     return best;
