@@ -161,7 +161,7 @@ def run_job(job: int, options: argparse.Namespace, wanted: int, done: set[int], 
     left = wanted / options.jobs
     with Worker() as worker:
         for number in itertools.count(job, options.jobs):
-            if left <= 0:
+            if left <= 0 or not multiprocessing.parent_process().is_alive():
                 break
             if number in done:
                 continue
