@@ -241,8 +241,9 @@ class Disturbance:
         if op.freedom is Freedom.CENTERED:
             result = result + 2 * unit * self._shift(*wide.values())
         if self.amplitude and adds:
-            in_turns = self._overflows(step, wide, work) & (self._noise(result.shape) > 0)
-            result = torch.where(in_turns, 0, result)
+            overflows, turn = self._overflows(step, wide, work), self._noise(result.shape)
+            result = torch.where(overflows & (turn > 0), 0, result)
+            result = torch.where(overflows & (turn < -0.5), -result, result)
         if self.snaps and adds:
             result = torch.where(result.abs() <= UNITS * unit * _largest(wide.values()), 0, result)
         if op.writes:
