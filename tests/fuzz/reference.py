@@ -239,7 +239,7 @@ class Disturbance:
             torch.set_default_dtype(default)
         result = result * (1 + UNITS * unit * self._noise(result.shape))
         if op.freedom is Freedom.CENTERED:
-            result = result + 2 * unit * self._shift(*wide.values())
+            result = result + 2 * unit * self._shift(*wide.values(), work)
         if self.amplitude and adds:
             overflows, turn = self._overflows(step, wide, work), self._noise(result.shape)
             result = torch.where(overflows & (turn > 0), 0, result)
@@ -250,10 +250,15 @@ class Disturbance:
             return values[step.operands[0]].copy_(result)
         return torch.empty_like(natural).copy_(result)
 
-    def _shift(self, x: torch.Tensor) -> torch.Tensor:
-        """What layer norm makes of a mean that is off by the size of the largest element."""
+    def _shift(self, x: torch.Tensor, work: torch.dtype) -> torch.Tensor:
+        """What layer norm makes of a mean that is off by the size of the largest element.
+
+        That may be anything where the sum of the squares passes the largest number.
+        """
         spread = (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
         off = x.abs().amax(-1, keepdim=True) / spread
+        squares = x.nan_to_num(0, 0, 0).square().sum(-1, keepdim=True)
+        off = torch.where(squares > torch.finfo(work).max, torch.inf, off)
         return off * self._noise(off.shape)
 
     def _overflows(self, step: Step, wide: dict, work: torch.dtype) -> torch.Tensor:

@@ -195,3 +195,17 @@ def test_a_view_by_strides_of_what_lies_between_elements_written_to():
         return [a, a.as_strided((2, 2), (1, 2))]
 
     check_calls(program, lambda call: [numbers(2, 4)[:, 1:-2]])
+
+
+def test_a_slice_of_a_tensor_that_is_the_slice():
+    def program(a):
+        b = torch.sigmoid(a)
+        b[:] = b
+        return [torch.cat([b, b])]
+
+    def arguments(call):
+        a = numbers(17 + call, 3)
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        return [a]
+
+    check_calls(program, arguments, 2)

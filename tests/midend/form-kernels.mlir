@@ -151,3 +151,23 @@ func.func @interleaved(%x: tensor<4x4xf32>, %all: tensor<4x4x2xf32>) -> tensor<4
   %r = tensor.insert_slice %m into %all[0, 0, 1] [4, 4, 1] [1, 1, 1] : tensor<4x4xf32> into tensor<4x4x2xf32>
   return %r : tensor<4x4x2xf32>
 }
+
+// -----
+
+// What is written into is computed by its own kernel, even if it is what is written.
+// CHECK-LABEL: func private @insert_slice_1
+// CHECK-NOT:   math.exp
+// CHECK-LABEL: func @into_itself
+// CHECK:       %[[X:.*]] = call @elementwise_0
+// CHECK:       call @insert_slice_1(%[[X]], %{{.*}}, %[[X]])
+func.func @into_itself(%x: tensor<?x8xf32>, %n: index) -> tensor<?x8xf32> {
+  %e = tensor.empty(%n) : tensor<?x8xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) {
+  ^bb0(%u: f32, %o: f32):
+    %0 = math.exp %u : f32
+    linalg.yield %0 : f32
+  } -> tensor<?x8xf32>
+  %r = tensor.insert_slice %a into %a[0, 0] [%n, 8] [1, 1] : tensor<?x8xf32> into tensor<?x8xf32>
+  return %r : tensor<?x8xf32>
+}

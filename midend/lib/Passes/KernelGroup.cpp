@@ -112,7 +112,8 @@ static bool isEpilogue(Operation *op) {
 bool KernelGroup::tryAdd(Operation *producer) {
   // A slice is filled by what computes it, as in an update of a KV cache.
   if (auto store = dyn_cast<tensor::InsertSliceOp>(root()); store && members.size() == 1) {
-    bool isStored = store.getSource().getDefiningOp() == producer;
+    bool isStored = store.getSource().getDefiningOp() == producer &&
+                    store.getDest().getDefiningOp() != producer;
     bool isVectorOfRows = isProduct(producer) && keepsElementsAdjacent(store, store.getDestType());
     if (!isStored || !(isVectorOfRows || isa<linalg::GenericOp>(producer)))
       return false;
