@@ -29,13 +29,15 @@ COMPUTED = "computed_in_another_part"  # in the `meta` of a placeholder that no 
 class View:
     """An output as a window of the memory of `owner`, an output of the rewritten graph.
 
-    Without a shape it is the owner itself. The offset counts from the owner's first element.
+    Without a shape it is the owner itself. The offset counts from the owner's first element, in
+    elements of the view.
     """
 
     owner: int
     shape: tuple[Dim, ...] | None = None
     strides: tuple[Dim, ...] = ()
     offset: Dim = 0
+    dtype: torch.dtype | None = None
 
 
 @contextlib.contextmanager
@@ -68,7 +70,9 @@ def windows(views: Sequence[View], sizes: Any) -> Callable[[Sequence[Any], list]
     def make(args: Sequence[Any], owners: list) -> list:
         given = iter(shapes(args))
         return [
-            owners[v.owner] if v.shape is None else _window(owners[v.owner], *_three(given))
+            owners[v.owner]
+            if v.shape is None
+            else _window(owners[v.owner], v.dtype, *_three(given))
             for v in views
         ]
 
@@ -79,8 +83,13 @@ def _three(numbers) -> tuple:
     return next(numbers), next(numbers), next(numbers)[0]
 
 
-def _window(owner: torch.Tensor, shape, strides, offset: int) -> torch.Tensor:
-    return owner.as_strided(shape, strides, owner.storage_offset() + offset)
+def _window(owner: torch.Tensor, dtype, shape, strides, offset: int) -> torch.Tensor:
+    first = owner.storage_offset()
+    if owner.dtype == dtype:
+        return owner.as_strided(shape, strides, first + offset)
+    first = first * owner.itemsize // dtype.itemsize
+    view = torch.empty(0, dtype=dtype)
+    return view.set_(owner.untyped_storage(), first + offset, shape, strides)
 
 
 def _owners(graph: fx.Graph) -> dict[Any, fx.Node]:
@@ -96,12 +105,9 @@ def _owner_of(node: Any, owners: dict[Any, fx.Node]) -> Any:
     if not _is_strided(node):
         return node
     owner = _argument_of(node) or owners[_storage(node)]
-    whole = owner.meta["val"]
-    if whole.dtype != node.meta["val"].dtype:
-        return node
     given = owner.op == "placeholder" and COMPUTED not in owner.meta
     # What is computed is dense, whatever gaps its fake tensor has.
-    return owner if given or _fills_its_memory(whole) else node
+    return owner if given or _fills_its_memory(owner.meta["val"]) else node
 
 
 def _is_strided(node: Any) -> bool:
@@ -146,9 +152,9 @@ def concrete(sizes: Sequence[Any]) -> list[int]:
 def _view(node: Any, owner: Any, index: int) -> View:
     if node is owner:
         return View(index)
-    value = node.meta["val"]
-    offset = value.storage_offset() - owner.meta["val"].storage_offset()
-    return View(index, _dims(value.shape), _dims(value.stride()), *_dims([offset]))
+    value, whole = node.meta["val"], owner.meta["val"]
+    offset = value.storage_offset() - whole.storage_offset() * whole.itemsize // value.itemsize
+    return View(index, _dims(value.shape), _dims(value.stride()), *_dims([offset]), value.dtype)
 
 
 def _dims(sizes: Sequence[Any]) -> tuple[Dim, ...]:

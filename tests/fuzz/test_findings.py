@@ -209,3 +209,12 @@ def test_a_slice_of_a_tensor_that_is_the_slice():
         return [a]
 
     check_calls(program, arguments, 2)
+
+
+def test_the_bits_of_an_output_beside_it():
+    def program(a):
+        b = a + 1
+        return [b, b.view(torch.int32), b[1:].view(torch.int32), a.view(torch.int16)[:, 2:]]
+
+    for dtype in (torch.float32, torch.float64):
+        check_calls(program, lambda call, dtype=dtype: [numbers(3, 4).to(dtype)])
