@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from arguments import NONZERO
 
 
 class Freedom(enum.Enum):
@@ -195,7 +196,8 @@ POINTWISE = [
     *rows(["{0} + <number>", "<number> - {0}", "{0} / <nonzero>"], "n"),
     Op("{0} * <number>", "n"),
     *rows(["{0} < <number>", "{0} == <number>", "{0} >= <number>"], "a"),
-    *rows(["{0} // <nonzero>", "{0} % <nonzero>"], "n", ZERO_SIGN),
+    *rows(["{0} // <nonzero>", "{0} % <nonzero>"], "n", ZERO_SIGN,
+          defined=lambda x: has_remainder(x, torch.tensor(min(abs(float(y)) for y in NONZERO)))),
     *rows(["{0} ** 2", "{0} ** 3"], "n", ROUNDED),
     Op("torch.pow({0}, <number>)", "f", ROUNDED),
     Op("torch.clamp({0}, <whole>, <whole>)", "n", ZERO_SIGN),
