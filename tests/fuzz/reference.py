@@ -3,10 +3,10 @@
 """What a program may answer: eager's values, and how far a correct compiler may be from them.
 
 A value is free when an op that rounds, or one computed from it, made it; or an op an operand of
-which, in half precision, need not be rounded. How free, each of its
-elements tells: the program runs again, every free op in f64 and disturbed by its freedom at the
-precision it works in, and rounded as eager rounds. Where these runs agree with eager to the last
-bit, so must the compiler; where they differ, it may be a few times as far.
+which, in half precision, need not be rounded. How free, each of its elements tells: the program
+runs again, every free op in f64 and disturbed by its freedom at the precision it works in, and
+rounded as eager rounds. Where these runs agree with eager to the last bit, so must the compiler;
+where they differ, it may be a few times as far.
 """
 
 from __future__ import annotations
