@@ -28,6 +28,7 @@ from .executable import (
     symbol_sources,
 )
 from .importer import import_graph, new_module, refused
+from .layouts import row_major
 from .options import Options
 from .roles import (
     kind_of,
@@ -37,7 +38,7 @@ from .roles import (
     updates_of_overlapping,
 )
 from .signature import Argument, ImportedFunction
-from .views import View, concrete, returning_owners
+from .views import View, returning_owners
 
 log = logging.getLogger(__name__)
 
@@ -168,11 +169,13 @@ def compile_whole(
         for i, n in enumerate(placeholders)
     ]
     module = new_module()
+    # What is written to, or bound for good, is copied if it is not row-major.
+    fixed = [n for n, a in zip(placeholders, arguments) if a.kind == "parameter" or a.mutable]
     with counters.stage("import"), returning_owners(graph_module.graph) as views:
+        rows = row_major(graph_module, keep=fixed)
         imported = import_graph(
-            graph_module, module, ENTRY, arguments, dialect=options.dialect, checks=True
+            rows.graph_module, module, ENTRY, arguments, dialect=options.dialect, checks=True
         )
-        strides = [_strides(o) for o in graph_module.graph.output_node().args[0]]
     counters.count("nodes_lowered", imported.nodes_lowered)
     counters.count_linalg(imported.left_to_linalg)
     values = [n.meta.get("val") for n in placeholders]
@@ -182,16 +185,8 @@ def compile_whole(
         executable = _load(options, module)
         names = [n.name for n in placeholders]
         positions = argument_positions(imported.arguments, names, imported.constants)
-        launch = Launcher(executable, imported, positions, values, strides, views, bool(static))
+        launch = Launcher(executable, imported, positions, values, rows, views, bool(static))
     return launch
-
-
-def _strides(output: Any) -> Sequence[int] | None:
-    """Strides of an output as numbers; symbolic ones through their hints, only to be ordered."""
-    value = output.meta.get("val") if isinstance(output, fx.Node) else None
-    if not isinstance(value, torch.Tensor) or value.is_contiguous():
-        return None
-    return concrete(value.stride())
 
 
 def _load(options: Options, module) -> Any:

@@ -20,6 +20,7 @@ import torch
 
 from .counters import stage
 from .failures import failed_check
+from .layouts import Order, RowMajor, inverse
 from .memory import empty
 from .signature import Argument, ImportedFunction, Output
 from .types import Dim, linear_symbol
@@ -116,7 +117,7 @@ class Launcher:
         imported: ImportedFunction,
         positions: Sequence[int | torch.Tensor],
         placeholder_values: Sequence[Any],
-        output_strides: Sequence[Sequence[int] | None],
+        layouts: RowMajor,
         views: Sequence[View],
         freeze: bool,
     ):
@@ -133,31 +134,35 @@ class Launcher:
             for p, a in zip(self.positions, imported.arguments)
             if a.kind == "parameter" and isinstance(p, int) and self.freeze
         ]
-        self.finish = finisher(imported.outputs, self.sizes, output_strides, views)
+        self.finish = finisher(imported.outputs, self.sizes, layouts.outputs, views)
         self.output_shapes = self.sizes.compile([r.shape for r in imported.results])
         self.output_dtypes = [r.dtype for r in imported.results]
         self.messages = imported.messages
         self.workspaces: list[torch.Tensor] = []
-        self._plan_arguments()
+        self._plan_arguments(layouts.inputs)
 
-    def _plan_arguments(self) -> None:
+    def _plan_arguments(self, orders: Sequence[Order | None]) -> None:
         """Which placeholders a call passes, and how."""
         frozen = set(self.parameters)
-        self.tensors: list[tuple[int, bool, bool]] = []  # position, symbol, mutable
+        # Position, whether it is a symbol, whether it is mutable, its order in memory.
+        self.tensors: list[tuple[int, bool, bool, Order | None]] = []
         for position, argument in zip(self.positions, self.imported.arguments):
             if isinstance(position, int) and position not in frozen:
-                self.tensors.append((position, argument.kind == "symbol", argument.mutable))
+                is_symbol = argument.kind == "symbol"
+                self.tensors.append((position, is_symbol, argument.mutable, orders[position]))
 
     def __call__(self, args: Sequence[Any]) -> list[Any]:
         bound = self.bound
         if bound is None or not bound.is_current(args):
             bound = self._bind(args)
         call, copies = [], None
-        for position, symbol, mutable in self.tensors:
+        for position, symbol, mutable, order in self.tensors:
             x = args[position]
             if symbol:
                 call.append(int(x))
                 continue
+            if order:
+                x = x.permute(order)
             if not x.is_contiguous():
                 original, x = x, x.contiguous()
                 copies = [*(copies or ()), (original if mutable else None, x)]
@@ -301,18 +306,18 @@ def allocate_workspace(size: int) -> torch.Tensor:
 def finisher(
     outputs: Sequence[Output],
     sizes: SizeFunction,
-    strides: Sequence[Sequence[int] | None],
+    orders: Sequence[Order | None],
     views: Sequence[View],
 ) -> Callable[[Sequence[Any], list], list]:
-    """From the function's results to the graph's outputs, in its order, strides and views."""
-    owners = _owners(outputs, sizes, strides)
+    """From the function's results to the graph's outputs, in its order, layouts and views."""
+    owners = _owners(outputs, sizes, orders)
     cut = windows(views, sizes)
     return lambda args, results: cut(args, owners(args, results))
 
 
-def _owners(outputs, sizes: SizeFunction, strides) -> Callable[[Sequence[Any], list], list]:
+def _owners(outputs, sizes: SizeFunction, orders) -> Callable[[Sequence[Any], list], list]:
     symbolic = sizes.compile([[o.size] for o in outputs if o.kind == "symbol"])
-    permutations = [None if s is None else _permutation(s) for s in strides]
+    permutations = [inverse(order) if order else None for order in orders]
     plain = all(o.kind == "result" and o.index == i for i, o in enumerate(outputs))
     if plain and not any(permutations):
         return lambda args, results: results
@@ -320,31 +325,17 @@ def _owners(outputs, sizes: SizeFunction, strides) -> Callable[[Sequence[Any], l
     def finish(args: Sequence[Any], results: list) -> list:
         given = iter(symbolic(args))
         return [
-            _restrided(results[o.index], order)
+            (results[o.index].permute(permutation) if permutation else results[o.index])
             if o.kind == "result"
             else args[o.index]
             if o.kind == "argument"
             else next(given)[0]
             if o.kind == "symbol"
             else None
-            for o, order in zip(outputs, permutations)
+            for o, permutation in zip(outputs, permutations)
         ]
 
     return finish
-
-
-def _permutation(strides: Sequence[int]) -> tuple[int, ...] | None:
-    """The order of dimensions in memory, outermost first; None when it is row-major."""
-    order = tuple(sorted(range(len(strides)), key=lambda i: -strides[i]))
-    return None if order == tuple(range(len(strides))) else order
-
-
-def _restrided(x: torch.Tensor, order: tuple[int, ...] | None) -> torch.Tensor:
-    """x with its dimensions laid out in memory in `order`, as the graph's fake output has it."""
-    if order is None:
-        return x
-    inverse = sorted(range(len(order)), key=order.__getitem__)
-    return x.permute(order).contiguous().permute(inverse)
 
 
 def argument_positions(

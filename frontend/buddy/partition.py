@@ -16,7 +16,7 @@ from torch.fx.passes.operator_support import OperatorSupportBase
 
 from . import counters, importer
 from .errors import UnsupportedOp, UnsupportedOpError
-from .views import COMPUTED
+from .views import mark_packed
 
 # Eager copies the whole memory of their first argument, also what lies between its elements.
 KEEP_GAPS = (
@@ -72,6 +72,7 @@ def _try_parts(
     """
     copy = fx.GraphModule(graph_module, graph_module.graph.__deepcopy__({}))
     _draw_in_order(copy.graph)
+    mark_packed(copy.graph)
     partitioner = CapabilityBasedPartitioner(
         copy, _Compilable(names), allows_single_node_partition=True
     )
@@ -139,9 +140,6 @@ def _report(refused: Sequence[UnsupportedOp]) -> None:
 def _compile_part(fused, node: fx.Node, parameters: set[fx.Node], compile_whole) -> None:
     """Replace a call of a part by a call of the compiled part."""
     part = fused.get_submodule(node.target)
-    for placeholder, argument in zip(part.graph.find_nodes(op="placeholder"), node.args):
-        if argument.op != "placeholder":
-            placeholder.meta = placeholder.meta | {COMPUTED: True}
     _return_tuple(part)
     static = frozenset(i for i, argument in enumerate(node.args) if argument in parameters)
     compiled = compile_whole(part, static)

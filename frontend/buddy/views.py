@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch.fx.experimental.symbolic_shapes import optimization_hint
 from .types import Dim
 
 UNKNOWN_SIZE = 8192
-COMPUTED = "computed_in_another_part"  # in the `meta` of a placeholder that no caller gives
+PACKED = "without_its_gaps"  # in the `meta` of what is computed dense, its fake tensor is not
 
 
 @dataclass(frozen=True)
@@ -95,22 +95,31 @@ def _window(owner: torch.Tensor, dtype, shape, strides, offset: int) -> torch.Te
 def _owners(graph: fx.Graph) -> dict[Any, fx.Node]:
     """The first node of every storage."""
     owners: dict[Any, fx.Node] = {}
-    for node in filter(_is_strided, graph.nodes):
+    for node in filter(is_strided, graph.nodes):
         owners.setdefault(_storage(node), node)
     return owners
 
 
+def mark_packed(graph: fx.Graph) -> None:
+    """Mark what is computed in memory with gaps, for the parts that take it from another part."""
+    owners = _owners(graph)
+    for node in filter(is_strided, graph.nodes):
+        owner = owners[_storage(node)]
+        if owner.op != "placeholder" and not _fills_its_memory(owner.meta["val"]):
+            node.meta[PACKED] = True
+
+
 def _owner_of(node: Any, owners: dict[Any, fx.Node]) -> Any:
     """The node to be returned in the place of an output: itself, unless it is a view."""
-    if not _is_strided(node):
+    if not is_strided(node):
         return node
     owner = _argument_of(node) or owners[_storage(node)]
-    given = owner.op == "placeholder" and COMPUTED not in owner.meta
+    given = owner.op == "placeholder" and PACKED not in owner.meta
     # What is computed is dense, whatever gaps its fake tensor has.
     return owner if given or _fills_its_memory(owner.meta["val"]) else node
 
 
-def _is_strided(node: Any) -> bool:
+def is_strided(node: Any) -> bool:
     value = node.meta.get("val") if isinstance(node, fx.Node) else None
     return isinstance(value, torch.Tensor) and value.layout == torch.strided
 
@@ -122,7 +131,7 @@ def _storage(node: fx.Node) -> Any:
 def _argument_of(node: fx.Node) -> fx.Node | None:
     """The argument that node is a view of; of several in one memory, the one it was made from."""
     while node.op != "placeholder":
-        sources = (n for n in node.all_input_nodes if _is_strided(n))
+        sources = (n for n in node.all_input_nodes if is_strided(n))
         source = next((n for n in sources if _storage(n) == _storage(node)), None)
         if source is None:
             return None
@@ -133,12 +142,18 @@ def _argument_of(node: fx.Node) -> fx.Node | None:
 def _fills_its_memory(x: torch.Tensor) -> bool:
     """Whether every element of the storage is one of x's, so that x has all of it to show."""
     shape, strides = concrete(x.shape), concrete(x.stride())
+    dense = is_dense(sorted(zip(strides, shape)))
+    return dense and math.prod(shape) > 0 and concrete([x.storage_offset()]) == [0]
+
+
+def is_dense(dimensions: Iterable[tuple[int, int]]) -> bool:
+    """Whether dimensions (stride, size), the innermost first, have no gaps between elements."""
     expected = 1
-    for stride, size in sorted(zip(strides, shape)):
+    for stride, size in dimensions:
         if size != 1 and stride != expected:
             return False
         expected *= size
-    return math.prod(shape) > 0 and concrete([x.storage_offset()]) == [0]
+    return True
 
 
 def concrete(sizes: Sequence[Any]) -> list[int]:

@@ -242,7 +242,8 @@ class Disturbance:
             result = result + 2 * unit * self._shift(*wide.values(), work)
         if self.amplitude and adds:
             overflows, turn = self._overflows(step, wide, work), self._noise(result.shape)
-            result = torch.where(overflows & (turn > 0), 0, result)
+            result = torch.where(overflows & (turn > 0.5), 0, result)
+            result = torch.where(overflows & (turn.abs() < 0.25), torch.inf, result)
             result = torch.where(overflows & (turn < -0.5), -result, result)
         if self.snaps and adds:
             result = torch.where(result.abs() <= UNITS * unit * _largest(wide.values()), 0, result)
