@@ -27,6 +27,7 @@ class Freedom(enum.Enum):
     ROUNDED = "a few units in the last place"
     ACCUMULATED = "any order of additions: as if the operands were rounded"
     CENTERED = "the same, and the mean that is subtracted from all elements is off"
+    LOGARITHMIC = "the same, and a sum whose logarithm may be near 0 is off"
 
 
 def _half(dtype: torch.dtype) -> bool:
@@ -153,7 +154,7 @@ def calls(names: str, arguments: str, *rest, **keywords) -> list[Op]:
     return rows([f"torch.{name}({arguments})" for name in names.split()], *rest, **keywords)
 
 
-EXACT, ZERO_SIGN, ROUNDED, ACCUMULATED, CENTERED = Freedom
+EXACT, ZERO_SIGN, ROUNDED, ACCUMULATED, CENTERED, LOGARITHMIC = Freedom
 
 POINTWISE = [
     *calls("neg abs sign", "{0}", "n"),
@@ -233,8 +234,10 @@ REDUCTIONS = [
     *rows(["{0}.count_nonzero(<dim>)"], "a"),
     *rows(["{0}.cumsum(<dim>)"], "k"),
     *rows(["{0}.cumsum(<dim>)"], "w", ACCUMULATED),
-    *rows(["{0}.softmax(<dim>)", "{0}.log_softmax(<dim>)"], "f", ACCUMULATED),
-    *rows(["{0}.logsumexp(<dim>)", "{0}.norm(dim=<dim>)"], "w", ACCUMULATED),
+    *rows(["{0}.softmax(<dim>)"], "f", ACCUMULATED),
+    *rows(["{0}.log_softmax(<dim>)"], "f", LOGARITHMIC),
+    *rows(["{0}.logsumexp(<dim>)"], "w", LOGARITHMIC),
+    *rows(["{0}.norm(dim=<dim>)"], "w", ACCUMULATED),
     *calls("nn.functional.layer_norm", "{0}, {0}.shape[-1:]", "w", CENTERED, defined=has_squares),
     *rows(["{0}.sort(<dim>).values", "{0}.sort(<dim>, descending=True).values"], "a", ZERO_SIGN),
     *rows(["{0}.sort(<dim>, stable=True).indices"], "a"),

@@ -221,7 +221,7 @@ class Disturbance:
         if not natural.dtype.is_floating_point:
             return evaluate(step, values)
         work = torch.float64 if natural.dtype == torch.float64 else torch.float32
-        adds = op.freedom in (Freedom.ACCUMULATED, Freedom.CENTERED)
+        adds = op.freedom in (Freedom.ACCUMULATED, Freedom.CENTERED, Freedom.LOGARITHMIC)
         unit = torch.finfo(work).eps * self.amplitude
         wide = {}
         for i in step.operands:
@@ -240,6 +240,9 @@ class Disturbance:
         result = result * (1 + UNITS * unit * self._noise(result.shape))
         if op.freedom is Freedom.CENTERED:
             result = result + 2 * unit * self._shift(*wide.values(), work)
+        if op.freedom is Freedom.LOGARITHMIC:  # roundings add up like steps of a random walk
+            terms = max((size for x in wide.values() for size in x.shape), default=1)
+            result = result + unit * terms**0.5 * self._noise(result.shape)
         if self.amplitude and adds:
             overflows, turn = self._overflows(step, wide, work), self._noise(result.shape)
             result = torch.where(overflows & (turn > 0.5), 0, result)
