@@ -20,6 +20,7 @@ from .views import mark_packed
 
 # Eager copies the whole memory of their first argument, also what lies between its elements.
 KEEP_GAPS = (
+    torch.ops.aten.copy.default,
     torch.ops.aten.slice_scatter.default,
     torch.ops.aten.select_scatter.default,
     torch.ops.aten.diagonal_scatter.default,

@@ -88,3 +88,19 @@ def test_window_of_what_another_part_computed():
         actual, expected = compiled(program)(x), program(x)
     assert_same(actual, expected, (1e-5, 1e-5))
     assert [t.stride() for t in actual] == [t.stride() for t in expected]
+
+
+@pytest.mark.filterwarnings("ignore:.*runs eagerly:RuntimeWarning")
+def test_window_into_gaps_of_what_was_written():
+    """Writes keep what lies between an argument's elements, and views may show it."""
+
+    def update(x, y):
+        window = x.as_strided((2, 2), (1, 2))
+        x[:] = y
+        return window.clone()
+
+    def arguments():
+        return torch.arange(32.0).view(1, 4, 8)[..., ::2], torch.full((4, 4), 0.5)
+
+    with torch.no_grad():
+        assert_same(compiled(update)(*arguments()), update(*arguments()))
