@@ -11,6 +11,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -63,6 +64,15 @@ bool hasFeature(StringRef features, StringRef name) {
   return false;
 }
 
+/// Of the cache that a core shares with others, zero where the system does not tell. Sysconf would
+/// count those of all cores.
+int64_t l3Bytes() {
+  auto file = MemoryBuffer::getFileAsStream("/sys/devices/system/cpu/cpu0/cache/index3/size");
+  StringRef text = file ? (*file)->getBuffer() : StringRef();
+  int64_t kibibytes = 0;
+  return text.consumeInteger(10, kibibytes) || !text.starts_with("K") ? 0 : kibibytes * 1024;
+}
+
 /// What the schedule needs to know of the CPU.
 void describeCpu(StringRef features, CpuOptions &options) {
   options.vectorBits = hasFeature(features, "avx512f") ? 512
@@ -77,6 +87,8 @@ void describeCpu(StringRef features, CpuOptions &options) {
     options.l1Bytes = bytes;
   if (int64_t bytes = sysconf(_SC_LEVEL2_CACHE_SIZE); bytes > 0)
     options.l2Bytes = bytes;
+  if (int64_t bytes = l3Bytes(); bytes > 0)
+    options.lastCacheBytes = bytes;
   std::string separated = features.str();
   std::replace(separated.begin(), separated.end(), ',', ';');
   options.features = separated;

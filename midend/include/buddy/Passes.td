@@ -262,8 +262,8 @@ def ParallelizeTilesPass : Pass<"buddy-parallelize-tiles", "::mlir::func::FuncOp
     the others or one more; stack buffers of a tile are made once a thread.
     Does not touch: a forall inside of another; it stays sequential.
   }];
-  let dependentDialects = ["::buddy::BuddyDialect", "::mlir::arith::ArithDialect",
-                           "::mlir::affine::AffineDialect"];
+  let dependentDialects = ["::buddy::BuddyDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect"];
 }
 
 def PassDestinationsPass : Pass<"buddy-pass-destinations", "::mlir::ModuleOp"> {
@@ -354,6 +354,23 @@ def SplitReductionsPass : Pass<"buddy-split-reductions", "::mlir::func::FuncOp">
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"];
+}
+
+def StreamStoresPass : Pass<"buddy-stream-stores", "::mlir::ModuleOp"> {
+  let summary = "Write large results past the caches.";
+  let description = [{
+    Needs: entry points that call kernels; kernels of vector code.
+    Leaves: nontemporal stores, where the address is aligned for them, to results of calls that
+    move more than the caches hold. Threads have to fence them (ParallelizeTiles does).
+    Does not touch: results that the kernel or another one reads, sizes that are not known.
+  }];
+  let options = [Option<"cacheBytes", "cache-bytes", "int64_t", /*default=*/"33554432",
+                        "Bytes of the last level cache.">,
+                 Option<"minBytes", "min-bytes", "int64_t", /*default=*/"262144",
+                        "The smallest result that is worth it.">];
+  let statistics = [Statistic<"numStreamed", "num-streamed", "Stores made nontemporal.">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
 def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {

@@ -35,6 +35,9 @@ struct CpuOptions : mlir::PassPipelineOptions<CpuOptions> {
                           llvm::cl::init(32768)};
   Option<int64_t> l2Bytes{*this, "l2-bytes", llvm::cl::desc("Bytes of a core's L2 cache"),
                           llvm::cl::init(1048576)};
+  Option<int64_t> lastCacheBytes{*this, "last-cache-bytes",
+                                 llvm::cl::desc("Bytes of the last level cache"),
+                                 llvm::cl::init(33554432)};
   Option<std::string> features{*this, "features",
                                llvm::cl::desc("CPU features, `;` between, for the manifest"),
                                llvm::cl::init("")};

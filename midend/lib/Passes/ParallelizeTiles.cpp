@@ -3,6 +3,8 @@
 #include "buddy/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
@@ -63,6 +65,14 @@ Value partOf(OpBuilder &b, Location loc, Value tiles, Value thread, Value team) 
   return arith::DivUIOp::create(b, loc, product, team);
 }
 
+bool hasNontemporalStores(scf::ForallOp forall) {
+  return forall
+      .walk([](vector::StoreOp store) {
+        return store.getNontemporal() ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 void parallelize(scf::ForallOp forall) {
   Location loc = forall.getLoc();
   OpBuilder b(forall);
@@ -79,6 +89,8 @@ void parallelize(scf::ForallOp forall) {
   Value from = partOf(b, loc, tiles, thread, team);
   Value to = partOf(b, loc, tiles, arith::AddIOp::create(b, loc, thread, one), team);
   auto loop = scf::ForOp::create(b, loc, from, to, one);
+  if (hasNontemporalStores(forall)) // nothing else orders them with the end of the region
+    LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::seq_cst, "");
   ParallelEndOp::create(b, loc);
   hoistScratch(forall, loop);
   b.setInsertionPointToStart(loop.getBody());

@@ -14,7 +14,7 @@ namespace buddy {
 #include "buddy/Passes.h.inc"
 namespace {
 
-/// A tile that comes from memory, and the place of its first reader or writer among the ops.
+/// A tile that comes from memory, and the place of its first reader among the ops.
 struct Tile {
   memref::SubViewOp view;
   size_t firstUse;
@@ -39,7 +39,7 @@ bool walks(linalg::GenericOp op, memref::SubViewOp tile) {
          widestElement(tile.getResult()) <= widestElement(op.getOperands());
 }
 
-/// Whether the loop's iterations read or write one such tile after the other.
+/// Whether the loop's iterations read one such tile after the other.
 bool movesWith(memref::SubViewOp view, scf::ForallOp loop) {
   Value index = loop.getInductionVars().back();
   bool isPlain = llvm::all_of(view->getOperands(), [&](Value operand) {
@@ -106,7 +106,7 @@ struct PrefetchTilesPass : impl::PrefetchTilesPassBase<PrefetchTilesPass> {
     SmallVector<Tile> tiles;
     for (memref::SubViewOp view : loop.getBody()->getOps<memref::SubViewOp>()) {
       auto *first = llvm::find_if(ops, [&](linalg::GenericOp op) {
-        return llvm::is_contained(op.getOperands(), view.getResult());
+        return llvm::is_contained(op.getInputs(), view.getResult());
       });
       if (first != ops.end() && movesWith(view, loop) && bytesOf(view) >= minBytes)
         tiles.push_back({view, size_t(first - ops.begin())});

@@ -124,6 +124,7 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
       createVectorizeGenericPass(VectorizeGenericPassOptions{options.vectorBits}));
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
   cleanUp(pm);
+  pm.addPass(createStreamStoresPass(StreamStoresPassOptions{options.lastCacheBytes}));
   verify(pm, "vectorized");
 }
 
