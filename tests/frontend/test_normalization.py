@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from checking import check
+from checking import check, compiled
 
 aten = torch.ops.aten
 
@@ -29,6 +29,14 @@ def test_layer_and_group_norm():
                 F.group_norm(x, 2, x[0, :, 0], x[1, :, 1]), F.instance_norm(x))  # fmt: skip
 
     check(norms, (3, 4, 6), (6,), (6,))
+
+
+def test_layer_norm_of_equal_elements():
+    """Lanes are added by pairs, so that the sum of 2^k is exact, and so is the mean."""
+    rows = torch.randn(50, 1)
+    for count in (16, 64, 128):
+        normalized = compiled(F.layer_norm)(rows.repeat(1, count), (count,))
+        assert torch.equal(normalized, torch.zeros(50, count))
 
 
 def test_batch_norm():

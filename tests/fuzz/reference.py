@@ -191,7 +191,8 @@ def is_half(x: torch.Tensor) -> bool:
 class Disturbance:
     """One run in which every free op does as it may.
 
-    With `snaps` sums that almost cancel are 0: what another order of additions may make of them.
+    With `snaps` sums that almost cancel are 0: what another order of additions may make of them;
+    and equal elements stay equal where a mean is subtracted from them.
     """
 
     def __init__(self, seed: int, amplitude: float, snaps: bool):
@@ -222,13 +223,14 @@ class Disturbance:
             return evaluate(step, values)
         work = torch.float64 if natural.dtype == torch.float64 else torch.float32
         adds = op.freedom in (Freedom.ACCUMULATED, Freedom.CENTERED, Freedom.LOGARITHMIC)
+        centers = op.freedom is Freedom.CENTERED
         unit = torch.finfo(work).eps * self.amplitude
         wide = {}
         for i in step.operands:
             x = values[i]
             if x.dtype.is_floating_point or _leaves_exact_sums(x):
                 x = x.to(torch.float64, copy=True)
-                if adds:
+                if adds and not (self.snaps and centers):
                     x = x * (1 + 2 * unit * self._noise(x.shape))
             wide[i] = x
         default = torch.get_default_dtype()
@@ -238,7 +240,7 @@ class Disturbance:
         finally:
             torch.set_default_dtype(default)
         result = result * (1 + UNITS * unit * self._noise(result.shape))
-        if op.freedom is Freedom.CENTERED:
+        if centers:
             result = result + 2 * unit * self._shift(*wide.values(), work)
         if op.freedom is Freedom.LOGARITHMIC:  # roundings add up like steps of a random walk
             terms = max((size for x in wide.values() for size in x.shape), default=1)
@@ -248,7 +250,7 @@ class Disturbance:
             result = torch.where(overflows & (turn > 0.5), 0, result)
             result = torch.where(overflows & (turn.abs() < 0.25), torch.inf, result)
             result = torch.where(overflows & (turn < -0.5), -result, result)
-        if self.snaps and adds:
+        if self.snaps and adds and not centers:
             result = torch.where(result.abs() <= UNITS * unit * _largest(wide.values()), 0, result)
         if op.writes:
             return values[step.operands[0]].copy_(result)
@@ -259,6 +261,8 @@ class Disturbance:
 
         That may be anything where the sum of the squares passes the largest number.
         """
+        if not x.numel():
+            return x
         spread = (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
         off = x.abs().amax(-1, keepdim=True) / spread
         squares = x.nan_to_num(0, 0, 0).square().sum(-1, keepdim=True)

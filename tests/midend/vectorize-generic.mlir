@@ -128,7 +128,7 @@ func.func @truth(%p: memref<64xi1>, %q: memref<64xi1>) {
 // CHECK:       %[[SQUARE:.*]] = arith.mulf %[[X]], %[[X]]
 // CHECK:       arith.addf {{.*}}, %[[SQUARE]]
 // CHECK:       vector.store %[[SQUARE]], %arg1
-// CHECK:       vector.reduction <add>
+// CHECK:       vector.reduction <add>, {{.*}} fastmath<reassoc>
 // CHECK-NOT:   linalg.generic
 func.func @elements_and_sum(%x: memref<8x128xf32>, %squares: memref<8x128xf32>, %sums: memref<8xf32>) {
   linalg.generic {indexing_maps = [#all, #all, #row], iterator_types = ["parallel", "reduction"]}

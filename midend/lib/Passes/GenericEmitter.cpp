@@ -278,13 +278,16 @@ void GenericEmitter::emitReduction(ArrayRef<int64_t> otherReductions) {
   for (auto [i, init] : llvm::enumerate(op.getDpsInitsMutable())) {
     if (!combiners[i])
       continue;
+    // By pairs, as the lanes below: the sum of few equal numbers is exact if they are 2^k.
+    for (int64_t apart = reductionUnroll / 2; apart > 0; apart /= 2)
+      for (int64_t u = 0; u < apart; ++u)
+        state[u * outputs + i] =
+            combine(combiners[i], state[u * outputs + i], state[(u + apart) * outputs + i]);
     Value total = state[i];
-    for (int64_t u = 1; u < reductionUnroll; ++u)
-      total = combine(combiners[i], total, state[u * outputs + i]);
     Values indices = indicesOf(init);
     Value before = memref::LoadOp::create(b, init.get(), indices);
-    Value after =
-        vector::ReductionOp::create(b, *linalg::getCombinerOpKind(combiners[i]), total, before);
+    Value after = vector::ReductionOp::create(b, *linalg::getCombinerOpKind(combiners[i]), total,
+                                              before, arith::FastMathFlags::reassoc);
     memref::StoreOp::create(b, after, init.get(), indices);
   }
 }

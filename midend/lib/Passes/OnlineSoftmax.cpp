@@ -78,7 +78,8 @@ OnlineSoftmax::Values OnlineSoftmax::update(Value row, ValueRange scores,
 
 Value OnlineSoftmax::normalizer(Value row) {
   Value lanes = b.load(type, sums, {row, b.index(0)}), zero = b.zero(type.getElementType());
-  Value total = vector::ReductionOp::create(b, vector::CombiningKind::ADD, lanes);
+  Value total = vector::ReductionOp::create(b, vector::CombiningKind::ADD, lanes,
+                                            arith::FastMathFlags::reassoc);
   Value one = arith::ConstantOp::create(b, b.getFloatAttr(type.getElementType(), 1.0));
   Value empty = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, total, zero);
   Value inverse = arith::DivFOp::create(b, one, arith::SelectOp::create(b, empty, one, total));
