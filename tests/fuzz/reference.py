@@ -275,11 +275,23 @@ class Disturbance:
             i: x.abs().nan_to_num(0, 0, 0) if x.dtype.is_floating_point else x
             for i, x in wide.items()
         }
+        limits = torch.finfo(work)
+        if ".prod(" in step.template:  # what a factor makes infinite or 0, another one may not undo
+            large, small = ({i: f(x) for i, x in sizes.items()} for f in (_above_1, _below_1))
+            return (evaluate(step, large) > limits.max) | (evaluate(step, small) < limits.tiny)
         terms = max((x.numel() for x in wide.values()), default=1)
-        return evaluate(step, sizes).abs() > torch.finfo(work).max / max(terms, 1)
+        return evaluate(step, sizes).abs() > limits.max / max(terms, 1)
 
     def _noise(self, shape) -> torch.Tensor:
         return torch.rand(shape, generator=self.generator, dtype=torch.float64) * 2 - 1
+
+
+def _above_1(sizes: torch.Tensor) -> torch.Tensor:
+    return sizes.clamp_min(1)
+
+
+def _below_1(sizes: torch.Tensor) -> torch.Tensor:
+    return torch.where(sizes == 0, 1, sizes).clamp_max(1)
 
 
 def _leaves_exact_sums(integers: torch.Tensor) -> bool:

@@ -346,8 +346,7 @@ Value GenericEmitter::readInput(OpOperand &operand, Value mask) {
     return memref::LoadOp::create(b, operand.get(), indices);
   auto type = VectorType::get(lanes, cast<MemRefType>(operand.get().getType()).getElementType());
   if (isPrefetched(operand)) {
-    memref::PrefetchOp::create(b, operand.get(), indices, /*isWrite=*/false, /*localityHint=*/2,
-                               /*isDataCache=*/true);
+    b.prefetch(operand.get(), indices);
     return b.zero(type);
   }
   return b.load(type, operand.get(), indices, mask);

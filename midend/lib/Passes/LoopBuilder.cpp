@@ -183,6 +183,11 @@ void LoopBuilder::store(Value vector, Value memref, ValueRange indices, Value ma
     vector::StoreOp::create(*this, vector, memref, indices);
 }
 
+void LoopBuilder::prefetch(Value memref, ValueRange indices) {
+  memref::PrefetchOp::create(*this, memref, indices, /*isWrite=*/false, /*localityHint=*/2,
+                             /*isDataCache=*/true);
+}
+
 Value LoopBuilder::lanes(int64_t count, Type elementType) {
   SmallVector<Attribute> numbers;
   for (int64_t lane = 0; lane < count; ++lane)

@@ -59,6 +59,8 @@ public:
   /// One vector at `indices`; with a mask the lanes that are off read as zero.
   Value load(mlir::VectorType type, Value memref, mlir::ValueRange indices, Value mask = {});
   void store(Value vector, Value memref, mlir::ValueRange indices, Value mask = {});
+  /// Asks for what will be read, from memory to L2: L1 has too few slots for what memory owes.
+  void prefetch(Value memref, mlir::ValueRange indices);
   /// A square of as many vectors as each has lanes, a power of two, transposed in registers:
   /// step s exchanges the s-th bit of the row with the s-th bit of the lane.
   void transpose(llvm::MutableArrayRef<Value> rows);

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "MatmulBlocking.h"
 
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
 #include <numeric>
 
 using namespace mlir;
@@ -48,22 +50,24 @@ static bool rowsCollide(ShapedType lhs) {
   return kRegisterRows > sets * kLinesOfSet;
 }
 
+/// Whether the right-hand side, of which a tile sees some columns, is larger than a cache.
 static bool readsFromMemory(MatmulOp op) {
-  auto rhs = cast<ShapedType>(op.getRhs().getType());
-  int64_t rows = cast<ShapedType>(op.getInit().getType()).getShape().rbegin()[1];
-  if (op.isPacked() || op.getTransposed() || ShapedType::isDynamic(rows) || rows > kFewRows)
-    return false;
-  std::optional<int64_t> stride = rowStride(rhs);
-  int64_t depth = rhs.getShape().rbegin()[1];
-  return !stride || ShapedType::isDynamic(depth) ||
-         depth * *stride * rhs.getElementTypeBitWidth() / 8 > kUncachedBytes;
+  Value rhs = op.getRhs();
+  if (auto tile = rhs.getDefiningOp<memref::SubViewOp>())
+    rhs = tile.getSource();
+  auto type = cast<ShapedType>(rhs.getType());
+  return !type.hasStaticShape() ||
+         type.getNumElements() * type.getElementTypeBitWidth() / 8 > kUncachedBytes;
 }
 
 MatmulBlocking::MatmulBlocking(MatmulOp op) {
   auto lhs = cast<ShapedType>(op.getLhs().getType()),
        out = cast<ShapedType>(op.getInit().getType());
   int64_t columns = out.getShape().back(), extent = lhs.getShape().back();
-  if (readsFromMemory(op) && (ShapedType::isDynamic(extent) || extent > kStreamedRows)) {
+  int64_t rows = out.getShape().rbegin()[1];
+  comesFromMemory = !op.isPacked() && readsFromMemory(op);
+  if (comesFromMemory && !op.getTransposed() && !ShapedType::isDynamic(rows) && rows <= kFewRows &&
+      (ShapedType::isDynamic(extent) || extent > kStreamedRows)) {
     streams = true;
     depth = kStreamedRows;
     waitsAside = out.getElementTypeBitWidth() < 32;

@@ -17,7 +17,9 @@ struct MatmulBlocking {
   /// For operands on tensors, which are contiguous, or on memrefs.
   explicit MatmulBlocking(MatmulOp op);
 
-  /// Few rows read a right-hand side of memory once, as it lies: row after row, a few side by side.
+  /// No cache is known to hold an unpacked right-hand side.
+  bool comesFromMemory = false;
+  /// Few rows read such a one once, as it lies: row after row, a few side by side.
   bool streams = false;
   /// Elements of a block; 0: all of them at once.
   int64_t depth = 0;

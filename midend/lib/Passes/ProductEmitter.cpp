@@ -14,9 +14,6 @@ using Values = LoopBuilder::Values;
 /// Independent sums that keep the multiply-add units busy over their latency.
 constexpr int64_t sumsInFlight = 8;
 
-/// Into L2: L1 has too few slots for what memory owes.
-constexpr int64_t kFetchLocality = 2;
-
 /// Sums take three quarters of the registers; the rest holds the operands of a step.
 static int64_t registersForSums(int64_t vectorBits) { return vectorBits >= 512 ? 24 : 12; }
 
@@ -128,7 +125,19 @@ void ProductEmitter::packPanels(Value from, Value depth, Value first, Value end)
 Value ProductEmitter::loadRow(Value k, int64_t vector) {
   Values indices(batch);
   indices.append({k, columns[vector]});
+  fetchNext(indices);
   return b.load(VectorType::get(tiling.lanes, rhsElement), source.matrix, indices, masks[vector]);
+}
+
+/// Asks for what will be packed after the panels at hand, to come while those are multiplied.
+void ProductEmitter::fetchNext(Values indices) {
+  if (!nextColumns)
+    return;
+  Value &k = source.transposed ? indices.back() : indices[indices.size() - 2];
+  Value &column = source.transposed ? indices[indices.size() - 2] : indices.back();
+  k = b.add(k, nextDepth);
+  column = b.add(column, nextColumns);
+  b.prefetch(source.matrix, indices);
 }
 
 /// Vectors along the columns; of two rows the elements alternate. Past an odd end stand zeros.
@@ -166,6 +175,7 @@ void ProductEmitter::packTransposed(Value from, Value depth) {
       for (int64_t i = 0; i < tiling.lanes; ++i) {
         Values indices(batch);
         indices.append({b.add(columns[j], i), b.add(from, k)});
+        fetchNext(indices);
         Value some = left;
         if (masks[j]) {
           Value exists = vector::ExtractOp::create(b, masks[j], ArrayRef<int64_t>{i});
@@ -204,8 +214,7 @@ Value ProductEmitter::loadStep(Value step, int64_t vector) {
   auto type = VectorType::get(tiling.kr * tiling.lanes, rhsElement);
   // Of the last rows or panels that is past the end, where a fetch does nothing.
   if (ahead != 0)
-    memref::PrefetchOp::create(b, memref, placeOf(b.add(step, ahead), vector), /*isWrite=*/false,
-                               kFetchLocality, /*isDataCache=*/true);
+    b.prefetch(memref, placeOf(b.add(step, ahead), vector));
   return b.load(type, memref, placeOf(step, vector), panels ? Value() : masks[vector]);
 }
 

@@ -95,6 +95,8 @@ public:
   void writeTo(Value memref) { out = memref; }
   /// From now on, fetch what is `steps` steps ahead of those that are read.
   void fetchAhead(int64_t steps) { ahead = steps; }
+  /// What will be packed next lies so much farther: from now on, ask for it while packing.
+  void fetchNextPanels(Value depth, Value columns) { nextDepth = depth, nextColumns = columns; }
   /// Calls `body` within a loop over the panels of columns `first`, which begins one, to `end`.
   void forEachPanel(Value first, Value end, llvm::function_ref<void()> body);
   /// Which matrix of its batch an unpacked right-hand side is, for what follows.
@@ -108,6 +110,7 @@ public:
 
 private:
   Value loadRow(Value k, int64_t vector);
+  void fetchNext(Values indices);
   void packStep(Value from, Value depth, Value step);
   void packTransposed(Value from, Value depth);
   Value place();
@@ -140,6 +143,7 @@ private:
   mlir::VectorType sumType;
   std::optional<AMXTile> tile;
   int64_t ahead = 0;
+  Value nextDepth, nextColumns;
   // Of what is being emitted.
   Value panel, firstPacked, run;
   Values batch, columns, masks;

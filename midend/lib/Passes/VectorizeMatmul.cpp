@@ -9,6 +9,7 @@
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
@@ -176,9 +177,24 @@ private:
     constexpr int64_t width = ProductEmitter::packedColumns;
     b.loop(part.column, part.columnEnd, width, [&](Value column) {
       Value end = b.min(part.columnEnd, b.add(column, width));
+      if (blocking.comesFromMemory)
+        fetchNextPanels(part, column, length);
       product.packPanels(start, length, column, end);
       multiply(column, end);
     });
+  }
+
+  /// After the part's last columns come its first ones of the next block, if there are blocks.
+  void fetchNextPanels(const Part &part, Value column, Value length) {
+    Value width = b.index(ProductEmitter::packedColumns), zero = b.index(0);
+    if (blocking.depth == 0)
+      return product.fetchNextPanels(zero, width);
+    Value isLast =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::sge, b.add(column, width), part.columnEnd);
+    Value back = b.sub(part.column, column);
+    Value rows = arith::SelectOp::create(b, isLast, length, zero);
+    Value columns = arith::SelectOp::create(b, isLast, back, width);
+    product.fetchNextPanels(rows, columns);
   }
 
   /// Rounds what waited aside into the result.
