@@ -241,7 +241,7 @@ class Disturbance:
             torch.set_default_dtype(default)
         result = result * (1 + UNITS * unit * self._noise(result.shape))
         if centers:
-            result = result + 2 * unit * self._shift(*wide.values(), work)
+            result = self._off_center(result, *wide.values(), work)
         if op.freedom is Freedom.LOGARITHMIC:  # roundings add up like steps of a random walk
             terms = max((size for x in wide.values() for size in x.shape), default=1)
             result = result + unit * terms**0.5 * self._noise(result.shape)
@@ -256,18 +256,20 @@ class Disturbance:
             return values[step.operands[0]].copy_(result)
         return torch.empty_like(natural).copy_(result)
 
-    def _shift(self, x: torch.Tensor, work: torch.dtype) -> torch.Tensor:
+    def _off_center(self, result: torch.Tensor, x: torch.Tensor, work) -> torch.Tensor:
         """What layer norm makes of a mean that is off by the size of the largest element.
 
-        That may be anything where the sum of the squares passes the largest number.
+        That may be anything, also zeros, where the sum of squares passes the largest number.
         """
         if not x.numel():
-            return x
+            return result
+        limits = torch.finfo(work)
         spread = (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
-        off = x.abs().amax(-1, keepdim=True) / spread
+        off = x.abs().amax(-1, keepdim=True) / spread * self._noise(spread.shape)
         squares = x.nan_to_num(0, 0, 0).square().sum(-1, keepdim=True)
-        off = torch.where(squares > torch.finfo(work).max, torch.inf, off)
-        return off * self._noise(off.shape)
+        result = result + 2 * limits.eps * self.amplitude * off
+        anything = torch.inf if self._noise(()) > 0 else 0.0
+        return torch.where(squares > limits.max, anything, result) if self.amplitude else result
 
     def _overflows(self, step: Step, wide: dict, work: torch.dtype) -> torch.Tensor:
         """Where a sum of finite terms, or that of a mean, may pass the largest number on its way."""
