@@ -155,11 +155,19 @@ double ProfileGroup::kernelSeconds() const {
   return total;
 }
 
+double ProfileGroup::share() const {
+  double limit = 0;
+  for (const KernelRow &row : rows)
+    limit += row.limit;
+  return seconds > 0 ? limit / seconds : 0;
+}
+
 std::string ProfileGroup::headline() const {
-  char text[160];
-  std::snprintf(text, sizeof(text), ": %lld call%s, %.3f ms, %.1f %% of it in kernels",
+  char text[200];
+  std::snprintf(text, sizeof(text),
+                ": %lld call%s, %.3f ms, %.1f %% of it in kernels; %.0f %% of the roofline",
                 static_cast<long long>(calls), calls == 1 ? "" : "s", 1e3 * seconds,
-                seconds > 0 ? 100 * kernelSeconds() / seconds : 0);
+                seconds > 0 ? 100 * kernelSeconds() / seconds : 0, 100 * share());
   return name + text;
 }
 
@@ -216,6 +224,7 @@ std::string buddy::runtime::formatKernels(const ProfileReport &report) {
                       {"calls", group.calls},
                       {"seconds", group.seconds},
                       {"kernel_seconds", group.kernelSeconds()},
+                      {"share_of_roofline", group.share()},
                       {"kernels", kernels}});
   }
   Ordered machine = {
