@@ -51,6 +51,13 @@ def test_other_float_types(dtype):
           dtype=dtype)  # fmt: skip
 
 
+def test_softmax_of_what_is_rounded_to_half():
+    """Its maximum is that of the rounded numbers: an unrounded one may be 200 off."""
+    x, y = torch.tensor([804.0, 175, -612]), torch.tensor([255.0, 9, 4])
+    check(lambda x, y: torch.outer(x, y).softmax(0), x.bfloat16(), y.bfloat16())
+    check(lambda x, y: (x[:, None] * y).log_softmax(-1), x.bfloat16(), y.bfloat16())
+
+
 def test_chain_of_norms_is_one_kernel():
     def residuals(x, y, weight):
         x = F.layer_norm(x + y, (48,), weight) + y

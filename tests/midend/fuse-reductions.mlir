@@ -61,3 +61,43 @@ func.func @row_factor(%x: tensor<4x64xf32>, %f: tensor<4xf32>, %s: tensor<4xf32>
   } -> tensor<4xf32>
   return %sum : tensor<4xf32>
 }
+
+// -----
+
+#id = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (i)>
+
+// The maximum is that of the elements as they are stored, which the next op reads.
+// CHECK-LABEL: func @stored_elements
+// CHECK:       linalg.generic
+// CHECK:         %[[ROUNDED:.*]] = arith.truncf %{{.*}} : f32 to bf16
+// CHECK:         %[[READ:.*]] = arith.extf %[[ROUNDED]]
+// CHECK:         %[[MAX:.*]] = arith.maximumf %{{.*}}, %[[READ]]
+// CHECK:         linalg.yield %[[ROUNDED]], %[[MAX]]
+func.func @stored_elements(%x: tensor<4x64xbf16>, %m: tensor<4xf32>) -> (tensor<4x64xf32>) {
+  %empty = tensor.empty() : tensor<4x64xbf16>
+  %products = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<4x64xbf16>) outs(%empty : tensor<4x64xbf16>) {
+  ^bb0(%a: bf16, %o: bf16):
+    %0 = arith.extf %a fastmath<contract> : bf16 to f32
+    %1 = arith.mulf %0, %0 : f32
+    %2 = arith.truncf %1 fastmath<contract> : f32 to bf16
+    linalg.yield %2 : bf16
+  } -> tensor<4x64xbf16>
+  %most = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%products : tensor<4x64xbf16>) outs(%m : tensor<4xf32>) {
+  ^bb0(%a: bf16, %s: f32):
+    %0 = arith.extf %a fastmath<contract> : bf16 to f32
+    %1 = arith.maximumf %s, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<4xf32>
+  %wide = tensor.empty() : tensor<4x64xf32>
+  %distance = linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%products, %most : tensor<4x64xbf16>, tensor<4xf32>) outs(%wide : tensor<4x64xf32>) {
+  ^bb0(%a: bf16, %s: f32, %o: f32):
+    %0 = arith.extf %a fastmath<contract> : bf16 to f32
+    %1 = arith.subf %0, %s : f32
+    linalg.yield %1 : f32
+  } -> tensor<4x64xf32>
+  return %distance : tensor<4x64xf32>
+}

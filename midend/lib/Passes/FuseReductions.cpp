@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "buddy/Passes.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
@@ -34,6 +35,14 @@ OpOperand *findElements(linalg::GenericOp reduction) {
   return nullptr;
 }
 
+/// The reduction gets the elements as others will read them, rounded: from the maximum of unrounded
+/// ones they may be far away, in softmax by more than an exponent has room for.
+void foldWhatIsStored(linalg::GenericOp fused) {
+  for (Value element : fused.getBlock()->getTerminator()->getOperands())
+    if (auto rounding = element.getDefiningOp<arith::TruncFOp>())
+      rounding.setFastmath(arith::FastMathFlags::none);
+}
+
 struct FuseReductionsPass : impl::FuseReductionsPassBase<FuseReductionsPass> {
   using Base::Base;
 
@@ -53,6 +62,7 @@ struct FuseReductionsPass : impl::FuseReductionsPassBase<FuseReductionsPass> {
           linalg::fuseElementwiseOps(rewriter, elements);
       if (failed(fused))
         continue;
+      foldWhatIsStored(cast<linalg::GenericOp>(fused->fusedOp));
       for (auto [from, to] : fused->replacements)
         rewriter.replaceAllUsesWith(from, to);
     }
