@@ -1,10 +1,12 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Training for 200 steps: the loss of each step stays within 1e-3 of eager's, in f32.
+"""Training for 200 steps: the loss of each step stays within 2e-4 of eager's, in f32.
 
 Without dropout; weights, data and their order come from the same seeds. The steps are small enough
-for eager itself to follow its f64 run (2e-6 apart); where training is chaotic (SGD with momentum at
-0.05: half of the loss apart), no two roundings follow each other.
+for eager itself to follow its f64 run: the network is at most 6e-5 apart for six seeds. Where training
+is chaotic no two roundings follow each other: at 1e-3 an element of a pool or a ReLU that goes the
+other way takes the network's eager run up to 1.1e-3 from f64, SGD with momentum at 0.05 half of the
+loss.
 """
 
 import buddy
@@ -14,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 STEPS = 200
-TOLERANCE = 1e-3
+TOLERANCE = 2e-4
 CLASSES = 10
 VOCABULARY, LENGTH = 64, 16
 
@@ -67,12 +69,12 @@ class LanguageModel(nn.Module):
 
 
 def image_batches():
-    """Noise around one pattern per class."""
+    """One clear pattern per class, with noise."""
     source = torch.Generator().manual_seed(1)
     patterns = torch.randn(CLASSES, 3, 16, 16, generator=source)
     for _ in range(STEPS):
         labels = torch.randint(0, CLASSES, (16,), generator=source)
-        yield patterns[labels] + torch.randn(16, 3, 16, 16, generator=source), labels
+        yield 8 * patterns[labels] + torch.randn(16, 3, 16, 16, generator=source), labels
 
 
 def text_batches():
@@ -88,10 +90,10 @@ def text_batches():
         yield ids[:, :-1], ids[:, 1:]
 
 
-def losses(build, batches, compiled: bool) -> list[float]:
-    torch.manual_seed(0)
+def losses(build, batches, rate: float, seed: int, compiled: bool) -> list[float]:
+    torch.manual_seed(seed)
     model = build()
-    step = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    step = torch.optim.AdamW(model.parameters(), lr=rate)
     run = torch.compile(model, backend="buddy", fullgraph=True) if compiled else model
     curve = []
     for inputs, labels in batches():
@@ -103,14 +105,15 @@ def losses(build, batches, compiled: bool) -> list[float]:
     return curve
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize(
-    "build, batches",
-    [(Network, image_batches), (LanguageModel, text_batches)],
+    "build, batches, rate",
+    [(Network, image_batches, 3e-4), (LanguageModel, text_batches, 1e-3)],
     ids=["network", "transformer"],
 )
-def test_loss_follows_eager(build, batches):
-    expected = losses(build, batches, compiled=False)
-    actual = losses(build, batches, compiled=True)
+def test_loss_follows_eager(build, batches, rate, seed):
+    expected = losses(build, batches, rate, seed, compiled=False)
+    actual = losses(build, batches, rate, seed, compiled=True)
     apart = [abs(a - b) / abs(b) for a, b in zip(actual, expected)]
     assert max(apart) <= TOLERANCE, f"step {apart.index(max(apart))}"
     assert expected[-1] < 0.7 * expected[0], "the run learns nothing: it would prove nothing"
