@@ -25,6 +25,7 @@ RUNS = 8
 MANY_RUNS = 100
 SAFETY = 4.0
 UNITS = 4  # in the last place, of a rounded op
+COMPARISONS = {f"torch.{name}({{0}}, {{1}})" for name in ("eq", "ne", "lt", "le", "gt", "ge")}
 
 
 @dataclass
@@ -203,12 +204,25 @@ class Disturbance:
 
     def evaluate(self, step: Step, values: list) -> torch.Tensor:
         op = BY_TEMPLATE[step.template]
+        if step.template in COMPARISONS:
+            return self._flip_ties(step, values)
         if op.freedom is Freedom.EXACT:
             return evaluate(step, values)
         if op.freedom is Freedom.ZERO_SIGN:
             result = evaluate(step, values)
             return self._flip_zeros(result, in_place=op.writes)
         return self._evaluate_wide(step, values, op)
+
+    def _flip_ties(self, step: Step, values: list) -> torch.Tensor:
+        """Where the operands are so near that the roundings of what made them decide."""
+        result = evaluate(step, values)
+        x, y = (values[i] for i in step.operands)
+        if not (x.dtype.is_floating_point or y.dtype.is_floating_point):
+            return result
+        x, y = x.double(), y.double()
+        unit = 2 * UNITS * torch.finfo(torch.float32).eps * self.amplitude
+        ties = (x - y).abs() <= unit * torch.maximum(x.abs(), y.abs())
+        return result ^ (ties & (self._noise(result.shape) > 0))
 
     def _flip_zeros(self, x: torch.Tensor, in_place: bool) -> torch.Tensor:
         if not x.dtype.is_floating_point or not self.amplitude:
