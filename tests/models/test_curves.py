@@ -5,7 +5,7 @@
 Without dropout; weights, data and their order come from the same seeds. The steps are small enough
 for eager itself to follow its f64 run: the network is at most 6e-5 apart for six seeds. Where training
 is chaotic no two roundings follow each other: at 1e-3 an element of a pool or a ReLU that goes the
-other way takes the network's eager run up to 1.1e-3 from f64, SGD with momentum at 0.05 half of the
+other way takes the network's eager run up to 1e-3 from f64, SGD with momentum at 0.05 half of the
 loss.
 """
 
