@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 
 using namespace mlir;
 using namespace buddy;
@@ -32,6 +33,12 @@ void LoopBuilder::transpose(MutableArrayRef<Value> rows) {
 }
 
 std::optional<int64_t> buddy::constantOf(Value value) { return getConstantIntValue(value); }
+
+Value buddy::findBuffer(Value memref) {
+  while (auto view = memref.getDefiningOp<ViewLikeOpInterface>())
+    memref = view.getViewSource();
+  return memref;
+}
 
 bool buddy::hasUnitInnerStride(Value memref) {
   auto type = cast<MemRefType>(memref.getType());

@@ -75,6 +75,9 @@ std::optional<int64_t> constantOf(mlir::Value value);
 
 inline bool isMemRef(mlir::Value value) { return mlir::isa<mlir::MemRefType>(value.getType()); }
 
+/// The buffer that a memref is, or is a view of.
+mlir::Value findBuffer(mlir::Value memref);
+
 /// Whether consecutive elements of the last dimension are neighbours in memory.
 bool hasUnitInnerStride(mlir::Value memref);
 

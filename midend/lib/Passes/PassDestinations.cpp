@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "LoopBuilder.h"
 #include "buddy/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
 
 using namespace mlir;
 
@@ -80,13 +80,6 @@ DictionaryAttr describeOutput(func::FuncOp function, unsigned index, unsigned nu
   return b.getDictionaryAttr(
       {b.getNamedAttr("buddy.kind", kind ? kind : b.getStringAttr("output")),
        b.getNamedAttr("buddy.name", name ? name : b.getStringAttr("output." + Twine(number)))});
-}
-
-/// The buffer that `value` is, or is a view of.
-Value findBuffer(Value value) {
-  while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
-    value = view.getViewSource();
-  return value;
 }
 
 /// An argument of the function and the value that it has at the end.

@@ -37,12 +37,6 @@ int64_t bytesMoved(func::FuncOp function) {
   return bytes;
 }
 
-BlockArgument bufferOf(Value value) {
-  while (auto view = value.getDefiningOp<ViewLikeOpInterface>())
-    value = view.getViewSource();
-  return dyn_cast<BlockArgument>(value);
-}
-
 /// What reads or writes a buffer, also by its views.
 SmallVector<OpOperand *> accesses(Value buffer) {
   SmallVector<OpOperand *> found;
@@ -113,7 +107,7 @@ struct StreamStoresPass : impl::StreamStoresPassBase<StreamStoresPass> {
 
   /// Whether it is a result that the caches cannot keep, and that nothing else in the call reads.
   bool isLarge(Value operand) {
-    BlockArgument buffer = bufferOf(operand);
+    auto buffer = dyn_cast<BlockArgument>(findBuffer(operand));
     auto entry = buffer ? dyn_cast<func::FuncOp>(buffer.getOwner()->getParentOp()) : func::FuncOp();
     if (!entry || !entry.isPublic())
       return false;
