@@ -25,6 +25,8 @@ RUNS = 8
 MANY_RUNS = 100
 SAFETY = 4.0
 UNITS = 4  # in the last place, of a rounded op
+# Eager's vector functions of f64 lose digits of subnormal results, or all of them.
+LOST_F64 = torch.finfo(torch.float64).smallest_normal * 2.0**-16
 COMPARISONS = {f"torch.{name}({{0}}, {{1}})" for name in ("eq", "ne", "lt", "le", "gt", "ge")}
 
 
@@ -179,9 +181,8 @@ class Reference:
         limits = torch.finfo(own.dtype)
         if self.free[position] is Latitude.UNROUNDED:
             return SAFETY * most
-        # Eager's vector functions of f64 lose digits of subnormal results.
-        least = limits.eps if own.dtype != torch.float64 else 2.0**-16
-        unit = (wide.abs() * limits.eps).clamp_min(limits.smallest_normal * least)
+        least = LOST_F64 if own.dtype == torch.float64 else limits.smallest_normal * limits.eps
+        unit = (wide.abs() * limits.eps).clamp_min(least)
         return SAFETY * most + torch.where(wide.isfinite(), unit, 0.0)
 
 
@@ -256,6 +257,8 @@ class Disturbance:
         finally:
             torch.set_default_dtype(default)
         result = result * (1 + UNITS * unit * self._noise(result.shape))
+        if work == torch.float64:
+            result = result + _lost(result, wide) * self.amplitude * self._noise(result.shape)
         if centers:
             result = self._off_center(result, *wide.values(), work)
         if op.freedom is Freedom.LOGARITHMIC:  # roundings add up like steps of a random walk
@@ -302,6 +305,15 @@ class Disturbance:
 
     def _noise(self, shape) -> torch.Tensor:
         return torch.rand(shape, generator=self.generator, dtype=torch.float64) * 2 - 1
+
+
+def _lost(result: torch.Tensor, operands: dict) -> torch.Tensor:
+    """How far the results of a function may be off where they are almost 0 and its operand is not."""
+    x, *others = operands.values()
+    if others or x.shape != result.shape:
+        return torch.zeros(())
+    almost = (result.abs() < torch.finfo(torch.float64).smallest_normal) & (x != 0) & x.isfinite()
+    return almost.double() * LOST_F64
 
 
 def _above_1(sizes: torch.Tensor) -> torch.Tensor:
