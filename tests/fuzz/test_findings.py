@@ -218,3 +218,17 @@ def test_the_bits_of_an_output_beside_it():
 
     for dtype in (torch.float32, torch.float64):
         check_calls(program, lambda call, dtype=dtype: [numbers(3, 4).to(dtype)])
+
+
+def test_two_windows_of_the_same_strides_of_dynamic_sizes():
+    def program(a):
+        b = a + 1
+        size, strides = (2, a.shape[0]), (2 * a.shape[0], 1)
+        return [b.as_strided(size, strides) * 2, b.as_strided(size, strides, 1) * 3]
+
+    def arguments(call):
+        a = numbers(3 + call, 4)
+        torch._dynamo.mark_dynamic(a, 0)
+        return [a]
+
+    check_calls(program, arguments, 2)

@@ -71,7 +71,8 @@ class Symbols:
         if isinstance(dim, int):
             return arith.constant(ir.IndexType.get(), dim)
         if dim not in self._values:
-            self._values[dim] = self._emit(dim)
+            with _outside_regions():
+                self._values[dim] = self._emit(dim)
         return self._values[dim]
 
     def real(self, expr: sympy.Expr) -> ir.Value:
@@ -110,6 +111,15 @@ class Symbols:
         for operand in operands[1:]:
             result = fold(result, operand)
         return result
+
+
+def _outside_regions() -> ir.InsertionPoint:
+    """Before the operation of the function's own block within which the current point is."""
+    point = ir.InsertionPoint.current
+    operation = point.block.owner.operation
+    while operation.name != "func.func":
+        point, operation = ir.InsertionPoint(operation), operation.parent.operation
+    return point
 
 
 def _is_symbol(dim: Dim) -> bool:
