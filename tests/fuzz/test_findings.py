@@ -232,3 +232,19 @@ def test_two_windows_of_the_same_strides_of_dynamic_sizes():
         return [a]
 
     check_calls(program, arguments, 2)
+
+
+def test_remainders_of_one_half_precision_by_another():
+    def program(a, b):
+        return [torch.fmod(a, b), torch.remainder(a, b)]
+
+    infinity = torch.tensor(torch.inf, dtype=torch.float16)
+    for size in (1, 3, 40):
+        check_calls(program, lambda call, n=size: [numbers(n).bfloat16() + 660, infinity])
+
+
+def test_sums_of_products_that_overflow():
+    def program(a, b):
+        return [(a[:, None] * b).sum(0), (a * b[0]).sum()]
+
+    check_calls(program, lambda call: [torch.tensor([2.0, -2, -3]), torch.full((1, 3), 3e38)])

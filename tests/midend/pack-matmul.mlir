@@ -116,6 +116,8 @@ func.func @mirrored(%x: tensor<1x32x9x9xf32>, %w: tensor<32x16x3x3xf32>) -> tens
 // CHECK:       %[[OUT:.*]] = linalg.generic
 // CHECK-SAME:    iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction", "reduction"]
 // CHECK-SAME:    ins(%[[IN]], %{{.*}} : tensor<1x9x9x8xf32>, tensor<3x3x8xf32>)
+// CHECK:         arith.mulf {{.*}} fastmath<contract> : f32
+// CHECK:         arith.addf {{.*}} fastmath<contract> : f32
 // CHECK:       linalg.transpose ins(%[[OUT]] {{.*}} permutation = [0, 3, 1, 2]
 func.func @depthwise(%x: tensor<1x8x1x9x9xf32>, %w: tensor<8x1x1x3x3xf32>) -> tensor<1x8x1x7x7xf32> {
   %zero = arith.constant 0.0 : f32

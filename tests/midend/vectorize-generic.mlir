@@ -261,20 +261,30 @@ func.func @row(%x: memref<64xf32>, %total: memref<f32>, %out: memref<64xf32>) {
 
 // -----
 
-#windows = affine_map<(i, c, k) -> (i + k, c)>
-#taps = affine_map<(i, c, k) -> (k, c)>
-#pixels = affine_map<(i, c, k) -> (i, c)>
-
-// One operator's multiply-add may round once. Two operators in one loop may not: the product could
-// meet itself, rounded, elsewhere.
+// A named operator's multiply-add may round once. Two operators in one loop may not: the product
+// could meet itself, rounded, elsewhere, or be infinite only when it is rounded.
 // CHECK-LABEL: func @depthwise
 // CHECK:       arith.mulf {{.*}} fastmath<contract> : vector<16xf32>
 // CHECK:       arith.addf {{.*}} fastmath<contract> : vector<16xf32>
-func.func @depthwise(%x: memref<10x16xf32>, %w: memref<3x16xf32>, %c: memref<8x16xf32>) {
-  linalg.generic {indexing_maps = [#windows, #taps, #pixels], iterator_types = ["parallel", "parallel", "reduction"]}
-      ins(%x, %w : memref<10x16xf32>, memref<3x16xf32>) outs(%c : memref<8x16xf32>) {
-  ^bb0(%pixel: f32, %tap: f32, %total: f32):
-    %product = arith.mulf %pixel, %tap : f32
+func.func @depthwise(%x: memref<1x10x16xf32>, %w: memref<3x16xf32>, %c: memref<1x8x16xf32>) {
+  linalg.depthwise_conv_1d_nwc_wc ins(%x, %w : memref<1x10x16xf32>, memref<3x16xf32>)
+      outs(%c : memref<1x8x16xf32>)
+  return
+}
+
+// -----
+
+#operands = affine_map<(c, k) -> (k, c)>
+#sums = affine_map<(c, k) -> (c)>
+
+// CHECK-LABEL: func @sumOfProducts
+// CHECK:       arith.mulf %{{[^ ]*}}, %{{[^ ]*}} : vector<16xf32>
+// CHECK:       arith.addf %{{[^ ]*}}, %{{[^ ]*}} : vector<16xf32>
+func.func @sumOfProducts(%x: memref<3x16xf32>, %y: memref<3x16xf32>, %c: memref<16xf32>) {
+  linalg.generic {indexing_maps = [#operands, #operands, #sums], iterator_types = ["parallel", "reduction"]}
+      ins(%x, %y : memref<3x16xf32>, memref<3x16xf32>) outs(%c : memref<16xf32>) {
+  ^bb0(%a: f32, %b: f32, %total: f32):
+    %product = arith.mulf %a, %b : f32
     %sum = arith.addf %total, %product : f32
     linalg.yield %sum : f32
   }

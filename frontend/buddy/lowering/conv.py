@@ -149,7 +149,7 @@ def _generic(e: Emitter, x, weight, spec: TensorSpec, stride, dilation):
     narrow, wide = e.dtype(x), spec.dtype
 
     def body(a, b, total):
-        return s.add(total, s.mul(s.cast(a, narrow, wide), s.cast(b, narrow, wide)))
+        return s.multiply_add(s.cast(a, narrow, wide), s.cast(b, narrow, wide), total)
 
     return e.generic([x, weight], [e.full(spec, 0)], maps, rank, 1 + spatial, body)[0]
 

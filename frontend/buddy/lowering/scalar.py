@@ -69,6 +69,14 @@ maximum = _dispatch(arith.maximumf, arith.maxsi, arith.ori)
 minimum = _dispatch(arith.minimumf, arith.minsi, arith.andi)
 
 
+def multiply_add(x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
+    """x · y + z of one operator, which may round once."""
+    if not is_float_value(x):
+        return add(mul(x, y), z)
+    once = arith.FastMathFlags.contract
+    return arith.addf(z, arith.mulf(x, y, fastmath=once), fastmath=once)
+
+
 def _by_safe_divisor(op, x: ir.Value, y: ir.Value) -> ir.Value:
     """`op` of integers that never traps: 0 where y is 0, and x / -1 wraps as -x does."""
     zero, minus_one = compare("eq", y, like(0, y)), compare("eq", y, like(-1, y))

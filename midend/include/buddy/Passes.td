@@ -94,6 +94,17 @@ def ExpandMathPass : InterfacePass<"buddy-expand-math", "::mlir::FunctionOpInter
   ];
 }
 
+def FenceRemaindersPass : Pass<"buddy-fence-remainders", "::mlir::LLVM::LLVMFuncOp"> {
+  let summary = "Keep LLVM from computing remainders in a narrower type.";
+  let description = [{
+    Needs: LLVM dialect.
+    Leaves: the divisor of each floating-point remainder behind a fence, which costs nothing. Of the
+    remainder of a bf16 and an f16, both widened to f32, LLVM 22 made one of two f16, and took its
+    bits for bf16.
+    Does not touch: anything else.
+  }];
+}
+
 def FormKernelsPass : Pass<"buddy-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Outline groups of operations as private kernel functions.";
   let description = [{

@@ -259,8 +259,10 @@ struct LowerDepthwise : OpRewritePattern<linalg::Conv2DNgchwGfchwOp> {
           return value;
         return arith::ExtFOp::create(b, loc, element, value);
       };
-      Value product = arith::MulFOp::create(b, loc, wide(arguments[0]), wide(arguments[1]));
-      Value sum = arith::AddFOp::create(b, loc, arguments[2], product);
+      constexpr auto contract = arith::FastMathFlags::contract;
+      Value product =
+          arith::MulFOp::create(b, loc, wide(arguments[0]), wide(arguments[1]), contract);
+      Value sum = arith::AddFOp::create(b, loc, arguments[2], product, contract);
       linalg::YieldOp::create(b, loc, sum);
     };
     return linalg::GenericOp::create(

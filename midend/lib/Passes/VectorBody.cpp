@@ -15,7 +15,8 @@ static int64_t bitsOf(Type type) { return type.isIndex() ? 64 : type.getIntOrFlo
 
 VectorBody::VectorBody(linalg::LinalgOp op, int64_t dimension)
     : block(op.getBlock()), dimension(dimension),
-      sumsProducts(linalg::isaContractionOpInterface(op) || linalg::isaConvolutionOpInterface(op)) {
+      sumsProducts(!isa<linalg::GenericOp>(op) && (linalg::isaContractionOpInterface(op) ||
+                                                   linalg::isaConvolutionOpInterface(op))) {
   for (OpOperand &operand : op->getOpOperands()) {
     BlockArgument argument = op.getMatchingBlockArgument(&operand);
     bool varies =

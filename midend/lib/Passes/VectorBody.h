@@ -46,7 +46,7 @@ private:
 
   mlir::Block *block;
   int64_t dimension, widest = 8;
-  bool sumsProducts; // one operator's multiply-adds, which may round once
+  bool sumsProducts; // a named op's, which may round once; a generic op's say so themselves
   llvm::StringRef why;
   llvm::DenseMap<Value, Kind> kinds;
 };

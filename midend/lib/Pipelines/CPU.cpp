@@ -172,6 +172,7 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createConvertToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   pm.addNestedPass<LLVM::LLVMFuncOp>(createFreezeConversionsPass());
+  pm.addNestedPass<LLVM::LLVMFuncOp>(createFenceRemaindersPass());
   cleanUp<LLVM::LLVMFuncOp>(pm);
   pm.addPass(createOutlineParallelPass());
   verify(pm, "llvm");
