@@ -12,6 +12,7 @@ from torch._decomp import core_aten_decompositions, get_decompositions
 from torch._ops import OpOverload
 
 from .decompositions import OWN, TRAINING, foreign
+from .decompositions.own_layout import in_own_layout
 
 aten = torch.ops.aten
 
@@ -80,4 +81,5 @@ def decompositions(training: bool = False) -> dict[OpOverload, Callable]:
 def _decompositions(training: bool) -> dict[OpOverload, Callable]:
     table = dict(core_aten_decompositions().items()) | get_decompositions(DECOMPOSED)
     table = {op: fn for op, fn in table.items() if op not in KEPT} | OWN
-    return table | TRAINING if training else table
+    table = table | TRAINING if training else table
+    return {op: in_own_layout(op, fn) for op, fn in table.items()}

@@ -104,3 +104,23 @@ def test_window_into_gaps_of_what_was_written():
 
     with torch.no_grad():
         assert_same(compiled(update)(*arguments()), update(*arguments()))
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        lambda x: nn.functional.adaptive_avg_pool2d(x, (5, 3)),
+        lambda x: nn.functional.interpolate(x, (4, 3), mode="bilinear", antialias=True),
+        lambda x: nn.functional.grid_sample(x, x[:, :2].movedim(1, -1), align_corners=False),
+        nn.functional.logsigmoid,
+        lambda x: nn.functional.max_pool2d(x, 2, return_indices=True)[1],
+    ],
+    ids=["pool", "interpolate", "grid_sample", "logsigmoid", "max_pool"],
+)
+def test_what_is_taken_apart_lies_as_the_whole_would(op):
+    step = compiled(op, dynamic=False)
+    x = torch.randn(2, 3, 8, 9)
+    with torch.no_grad():
+        for permuted in (x.to(memory_format=LAST), x.permute(0, 1, 3, 2), x.permute(3, 2, 1, 0)):
+            assert_same(step(permuted), op(permuted), (1e-5, 1e-5))
+            assert step(permuted).stride() == op(permuted).stride()

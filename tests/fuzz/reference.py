@@ -261,6 +261,7 @@ class Disturbance:
             result = result + _lost(result, wide) * self.amplitude * self._noise(result.shape)
         if centers:
             result = self._off_center(result, *wide.values(), work)
+            result = self._flip_zeros(result, in_place=False)
         if op.freedom is Freedom.LOGARITHMIC:  # roundings add up like steps of a random walk
             terms = max((size for x in wide.values() for size in x.shape), default=1)
             result = result + unit * terms**0.5 * self._noise(result.shape)
