@@ -79,9 +79,12 @@ void describeCpu(StringRef features, CpuOptions &options) {
                        : hasFeature(features, "avx2")  ? 256
                                                        : 128;
   options.hasBf16Dot = hasFeature(features, "avx512bf16") && hasFeature(features, "avx512f");
-  // What fills no tile goes by vectors, from the same panels of pairs.
-  options.hasBf16Tiles =
-      options.hasBf16Dot && hasFeature(features, "amx-tile") && hasFeature(features, "amx-bf16");
+  options.hasInt8Dot = (hasFeature(features, "avx512vnni") && hasFeature(features, "avx512f")) ||
+                       hasFeature(features, "avxvnni");
+  // What fills no tile goes by vectors, from the same panels.
+  bool hasTiles = hasFeature(features, "amx-tile");
+  options.hasBf16Tiles = options.hasBf16Dot && hasTiles && hasFeature(features, "amx-bf16");
+  options.hasInt8Tiles = options.hasInt8Dot && hasTiles && hasFeature(features, "amx-int8");
   // Zero where the system does not tell: then the defaults stay.
   if (int64_t bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE); bytes > 0)
     options.l1Bytes = bytes;

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""bf16 products in AMX's tiles against eager.
+"""Products of bf16 and of bytes in AMX's tiles against eager.
 
 A host without AMX runs them too: `amx_emulator.c` computes what its instructions mean.
 """
@@ -47,11 +47,11 @@ def tiles(request, monkeypatch, tmp_path):
 
     @contextlib.contextmanager
     def compiled_module(bytecode, **options):
-        options |= {"features": "host,+amx-bf16", "cache": False}
+        options |= {"features": "host,+amx-bf16,+amx-int8", "cache": False}
         with original(bytecode, **options) as library:
             # What the emulator provides is not required of the CPU.
             code = library.read_bytes()
-            for feature in (b"amx-tile", b"amx-bf16"):
+            for feature in (b"amx-tile", b"amx-bf16", b"amx-int8"):
                 assert b'"+' + feature + b'"' in code
                 code = code.replace(b'"+' + feature + b'"', b'"-' + feature + b'"')
             # The loader knows libraries by their paths.
@@ -81,6 +81,12 @@ def test_products_of_activations(m, n, k):
         return a[0] @ b[0], a[0] @ c[0].t(), torch.bmm(a, b), torch.bmm(a, c.transpose(1, 2))
 
     check(products, bf16(2, m, k), bf16(2, k, n), bf16(2, n, k))
+
+
+@pytest.mark.parametrize("m,n,k", [(64, 32, 64), (17, 5, 61), (33, 130, 66), (130, 100, 1030)])
+def test_products_of_bytes(m, n, k):
+    a, b, c = (torch.randint(-128, 128, s, dtype=torch.int8) for s in ((m, k), (k, n), (n, k)))
+    check(lambda a, b: (torch._int_mm(a, b), torch._int_mm(a, c.t()) * 0.5), a, b)
 
 
 @pytest.mark.parametrize("m,n,k", [(128, 96, 64), (37, 50, 129), (16, 16, 2000)])

@@ -57,6 +57,35 @@ def test_few_rows_by_a_matrix_of_memory(m, dtype):
         assert_same(product(a, b), a @ b)
 
 
+def int8(*shape):
+    return torch.randint(-128, 128, shape, dtype=torch.int8)
+
+
+@pytest.mark.parametrize("m", [1, 5, 13, 97])
+@pytest.mark.parametrize("n,k", [(33, 2), (130, 66), (64, 1031), (7, 0)])
+def test_products_of_bytes(m, n, k):
+    weight, scale = int8(n, k), torch.rand(n)
+
+    def products(a, b, c):
+        scaled = torch._int_mm(a, weight.t()) * scale
+        return torch._int_mm(a, b), torch._int_mm(a, c.t()), scaled.bfloat16()
+
+    check(products, int8(m, k), int8(k, n), int8(n, k))
+
+
+def test_products_of_extreme_bytes():
+    """Sums that wrap around, of products that only two's complement makes so large."""
+    least = torch.full((17, 1 << 18), -128, dtype=torch.int8)
+    check(lambda a, b: torch._int_mm(a, b.t()), least, least[:5])
+
+
+def test_any_number_of_rows_of_bytes():
+    product = torch.compile(torch._int_mm, backend="buddy", dynamic=True, fullgraph=True)
+    for m, k, n in ((40, 37, 5), (3, 64, 70), (129, 1030, 260)):
+        a, b = int8(m, k), int8(k, n)
+        assert torch.equal(product(a, b), torch._int_mm(a, b))
+
+
 def test_empty_inner_dimension():
     check(lambda a, b: a @ b, (3, 0), (0, 4))
 

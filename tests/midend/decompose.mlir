@@ -62,3 +62,13 @@ func.func @unpacked(%a: tensor<3x4x5xf32>, %b: tensor<3x6x5xf32>, %init: tensor<
   %out = "buddy.matmul"(%a, %b, %init) {transposed} : (tensor<3x4x5xf32>, tensor<3x6x5xf32>, tensor<3x4x6xf32>) -> tensor<3x4x6xf32>
   return %out : tensor<3x4x6xf32>
 }
+
+// CHECK-LABEL: func @bytes
+// CHECK:       %[[X:.*]] = arith.extsi %{{.*}} : i8 to i32
+// CHECK:       %[[Y:.*]] = arith.extsi %{{.*}} : i8 to i32
+// CHECK:       %[[PRODUCT:.*]] = arith.muli %[[X]], %[[Y]] : i32
+// CHECK:       arith.addi %{{.*}}, %[[PRODUCT]] : i32
+func.func @bytes(%a: tensor<3x8xi8>, %b: tensor<1x2x16x4xi8>, %init: tensor<3x16xi32>) -> tensor<3x16xi32> {
+  %0 = "buddy.matmul"(%a, %b, %init) : (tensor<3x8xi8>, tensor<1x2x16x4xi8>, tensor<3x16xi32>) -> tensor<3x16xi32>
+  return %0 : tensor<3x16xi32>
+}

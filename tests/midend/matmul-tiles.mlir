@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-vectorize-matmul{has-bf16-dot=true has-bf16-tiles=true}))' | FileCheck %s
+// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-vectorize-matmul{has-bf16-dot=true has-bf16-tiles=true has-int8-dot=true has-int8-tiles=true}))' | FileCheck %s
 
 // Four tiles of sums are carried through the loop over the depth, a step of 32; each is stored
 // once, to be read as vectors.
@@ -88,5 +88,19 @@ func.func @convolution(%a: memref<9x33x32xbf16>, %b: memref<1x144x32x2xbf16>, %c
 }
 func.func @few_channels(%a: memref<9x34x2xbf16>, %b: memref<1x9x32x2xbf16>, %c: memref<7x32x32xf32>) {
   "buddy.conv_2d"(%a, %b, %c) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>} : (memref<9x34x2xbf16>, memref<1x9x32x2xbf16>, memref<7x32x32xf32>) -> ()
+  return
+}
+
+// -----
+
+// A step of bytes is 64 deep, and their products need no shift.
+// CHECK-LABEL: func @bytes
+// CHECK-COUNT-4: amx.tile_zero
+// CHECK:       amx.tile_load %{{.*}} : memref<64x128xi8> into !amx.tile<16x64xi8>
+// CHECK-COUNT-4: amx.tile_muli {{.*}} : !amx.tile<16x64xi8>, !amx.tile<16x64xi8>, !amx.tile<16x16xi32>
+// CHECK-COUNT-4: amx.tile_store {{.*}} : memref<32x32xi32>
+// CHECK-NOT:   arith.xori
+func.func @bytes(%a: memref<64x128xi8>, %b: memref<2x32x32x4xi8>, %c: memref<64x64xi32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<64x128xi8>, memref<2x32x32x4xi8>, memref<64x64xi32>) -> ()
   return
 }

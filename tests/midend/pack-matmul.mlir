@@ -1,4 +1,5 @@
 // RUN: buddy-opt %s -split-input-file -buddy-pack-matmul=vector-bits=256 | FileCheck %s
+// RUN: buddy-opt %s -split-input-file -buddy-pack-matmul='vector-bits=256 has-int8-dot=true' | FileCheck %s --check-prefix=DOT
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
@@ -30,6 +31,22 @@ func.func @integers(%x: tensor<4x8xi32>, %w: tensor<8x16xi32>) -> tensor<4x16xi3
   %empty = tensor.empty() : tensor<4x16xi32>
   %init = linalg.fill ins(%zero : i32) outs(%empty : tensor<4x16xi32>) -> tensor<4x16xi32>
   %m = linalg.matmul ins(%x, %w : tensor<4x8xi32>, tensor<8x16xi32>) outs(%init : tensor<4x16xi32>) -> tensor<4x16xi32>
+  return %m : tensor<4x16xi32>
+}
+
+// -----
+
+// Bytes have one where the CPU adds up their products, four at a time.
+// CHECK-LABEL: func @bytes
+// CHECK:       linalg.matmul
+// DOT-LABEL: func @bytes
+// DOT:         %[[PANELS:.*]] = linalg.pack {{.*}}inner_tiles = [16, 4]{{.*}} -> tensor<1x2x16x4xi8>
+// DOT:         "buddy.matmul"(%{{.*}}, %[[PANELS]]
+func.func @bytes(%x: tensor<4x8xi8>, %w: tensor<8x16xi8>) -> tensor<4x16xi32> {
+  %zero = arith.constant 0 : i32
+  %empty = tensor.empty() : tensor<4x16xi32>
+  %init = linalg.fill ins(%zero : i32) outs(%empty : tensor<4x16xi32>) -> tensor<4x16xi32>
+  %m = linalg.matmul ins(%x, %w : tensor<4x8xi8>, tensor<8x16xi8>) outs(%init : tensor<4x16xi32>) -> tensor<4x16xi32>
   return %m : tensor<4x16xi32>
 }
 

@@ -1,5 +1,5 @@
 // RUN: buddy-opt %s -split-input-file -buddy-tile-kernels -canonicalize -cse | FileCheck %s
-// RUN: buddy-opt %s -split-input-file -buddy-tile-kernels=bf16-rows=16 | FileCheck %s --check-prefix=TILES
+// RUN: buddy-opt %s -split-input-file -buddy-tile-kernels=amx-rows=16 | FileCheck %s --check-prefix=TILES
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 

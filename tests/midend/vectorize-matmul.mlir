@@ -1,6 +1,6 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-vectorize-matmul{has-bf16-dot=true}))' | FileCheck %s
+// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-vectorize-matmul{has-bf16-dot=true has-int8-dot=true}))' | FileCheck %s
 // RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-vectorize-matmul{vector-bits=256}))' | FileCheck %s --check-prefix=AVX2
 
 // Static and divisible: one register tile of 8 x 32 sums, no mask, no remainder.
@@ -48,16 +48,35 @@ func.func @dynamic(%a: memref<?x64xf32>, %b: memref<3x64x32x1xf32>, %c: memref<?
 // -----
 
 // bf16 pairs use the dot product where there is one; the last half pair of an odd K is
-// a single scalar, never a read past the row.
+// read under a mask, never past the row.
 // CHECK-LABEL: func @pairs
 // CHECK:       llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"
-// CHECK:       memref.load {{.*}} : memref<4x65xbf16>
-// CHECK:       vector.insert {{.*}} : bf16 into vector<2xbf16>
+// CHECK:       vector.maskedload {{.*}} : memref<4x65xbf16>, vector<2xi1>, vector<2xbf16>
 // AVX2-LABEL: func @pairs
 // AVX2-NOT:   llvm.call_intrinsic
 // AVX2:       vector.fma {{.*}} : vector<8xf32>
 func.func @pairs(%a: memref<4x65xbf16>, %b: memref<1x33x32x2xbf16>, %c: memref<4x32xf32>) {
   "buddy.matmul"(%a, %b, %c) : (memref<4x65xbf16>, memref<1x33x32x2xbf16>, memref<4x32xf32>) -> ()
+  return
+}
+
+// -----
+
+// Four signed bytes at a time: 128 is added to those of a row, and what that adds to a column is
+// summed up beside the rows and taken off at the end.
+// CHECK-LABEL: func @bytes
+// CHECK:       scf.for {{.*}} vector<16xi32>
+// CHECK:         %[[WORD:.*]] = vector.bitcast {{.*}} : vector<4xi8> to vector<1xi32>
+// CHECK:         %[[SIGNED:.*]] = vector.extract %[[WORD]]
+// CHECK:         arith.xori %[[SIGNED]], %c-2139062144
+// CHECK-COUNT-8: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// CHECK:       vector.maskedload {{.*}} : memref<1x66xi8>, vector<4xi1>, vector<4xi8>
+// CHECK:       arith.subi {{.*}} : vector<16xi32>
+// CHECK:       arith.subi {{.*}} : vector<16xi32>
+// AVX2-LABEL: func @bytes
+// AVX2:       buddy.matmul
+func.func @bytes(%a: memref<1x66xi8>, %b: memref<1x17x32x4xi8>, %c: memref<1x32xi32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<1x66xi8>, memref<1x17x32x4xi8>, memref<1x32xi32>) -> ()
   return
 }
 
@@ -187,6 +206,19 @@ func.func @unpacked_vector(%a: memref<1x64xf32>, %b: memref<64x128xf32>, %c: mem
 func.func @unpacked_pairs(%a: memref<3x48x64xbf16>, %b: memref<3x64x32xbf16>, %t: memref<3x32x64xbf16>, %c: memref<3x48x32xf32>) {
   "buddy.matmul"(%a, %b, %c) : (memref<3x48x64xbf16>, memref<3x64x32xbf16>, memref<3x48x32xf32>) -> ()
   "buddy.matmul"(%a, %t, %c) {transposed} : (memref<3x48x64xbf16>, memref<3x32x64xbf16>, memref<3x48x32xf32>) -> ()
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func @unpacked_bytes
+// CHECK-COUNT-3: vector.interleave {{.*}} : vector<{{16|32}}xi8>
+// CHECK:       vpdpbusd
+// CHECK:       vector.shuffle {{.*}} vector<16xi32>, vector<16xi32>
+// CHECK:       vpdpbusd
+func.func @unpacked_bytes(%a: memref<48x64xi8>, %b: memref<64x32xi8>, %t: memref<32x64xi8>, %c: memref<48x32xi32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<48x64xi8>, memref<64x32xi8>, memref<48x32xi32>) -> ()
+  "buddy.matmul"(%a, %t, %c) {transposed} : (memref<48x64xi8>, memref<32x64xi8>, memref<48x32xi32>) -> ()
   return
 }
 

@@ -34,6 +34,15 @@ def batch_matmul(e: Emitter, a, b):
     return _accumulate(e, linalg.batch_matmul, a, b, (*e.shape(a)[:2], e.shape(b)[2]))
 
 
+@lowers(aten._int_mm.default)
+def int_mm(e: Emitter, a, b):
+    """[M,K] · [K,N] of signed bytes, added up in i32"""
+    start = e.full(e.out, 0)
+    if e.is_empty(e.spec(a)) or e.is_empty(e.spec(b)):
+        return start
+    return e.track(linalg.matmul(a, b, outs=[start]), e.out)
+
+
 @lowers(aten.mm.default)
 def mm(e: Emitter, a, b):
     return matmul(e, a, b)

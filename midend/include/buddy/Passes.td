@@ -250,7 +250,8 @@ def OutlineParallelPass : Pass<"buddy-outline-parallel", "::mlir::ModuleOp"> {
 def PackMatmulPass : Pass<"buddy-pack-matmul"> {
   let summary = "Pack the right-hand side of products into panels of the register tile.";
   let description = [{
-    Needs: `linalg.matmul` on tensors with a zero-filled init, f32, bf16 or f16.
+    Needs: `linalg.matmul` on tensors with a zero-filled init, f32, bf16, f16, or signed bytes that
+    are added up in i32.
     Leaves: `buddy.matmul` of the left-hand side and a `linalg.pack` of the right one. The pack
     reads a transposed weight as it lies in memory. buddy-hoist-prepare moves packs of weights.
     2-D convolutions become `buddy.conv_2d` between transpositions to channels last and back,
@@ -260,7 +261,9 @@ def PackMatmulPass : Pass<"buddy-pack-matmul"> {
   let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
                         "Bits of a vector register; a panel is two registers of f32 wide.">,
                  Option<"hasBf16Dot", "has-bf16-dot", "bool", /*default=*/"false",
-                        "Interleave pairs of bf16 rows for the CPU's dot product.">];
+                        "Interleave pairs of bf16 rows for the CPU's dot product.">,
+                 Option<"hasInt8Dot", "has-int8-dot", "bool", /*default=*/"false",
+                        "Pack products of bytes, by four rows, for the CPU's dot product.">];
   let dependentDialects = ["::buddy::BuddyDialect", "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }
@@ -398,8 +401,8 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
                         "Bytes of a core's L1 data cache.">,
                  Option<"l2Bytes", "l2-bytes", "int64_t", /*default=*/"1048576",
                         "Bytes of a core's L2 cache.">,
-                 Option<"bf16Rows", "bf16-rows", "int64_t", /*default=*/"1",
-                        "Rows of a tile of a bf16 product are a multiple of this.">,
+                 Option<"amxRows", "amx-rows", "int64_t", /*default=*/"1",
+                        "Rows of a tile of a bf16 or i8 product are a multiple of this.">,
                  Option<"tileElements", "tile-elements", "int64_t", /*default=*/"8192",
                         "Elements of a tile of a kernel of one op.">];
   let dependentDialects = ["::mlir::affine::AffineDialect",
@@ -468,11 +471,12 @@ def VectorizeMatmulPass
     Leaves: scf + vector + memref; sums are carried through the loop over K in registers,
     the last partial panel is stored under a mask. M, N and K may be dynamic; with few rows
     several steps of K go at once, so that a matrix-vector product runs at read bandwidth.
-    Does not touch: integer products and strided operands; each is a missed remark.
+    Does not touch: other integer products and strided operands; each is a missed remark.
 
     bf16 panels of pairs use `vdpbf16ps` where the target has it, and for 16 rows and more the
     tiles of AMX (amx) where it has those; every other narrow float is widened to f32 and
-    multiplied there.
+    multiplied there. Signed bytes use `vpdpbusd`, whose left operand is unsigned: 128 is added
+    to it, and 128 times the sum of rhs's column taken off.
   }];
   let options = [
     Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
@@ -481,8 +485,12 @@ def VectorizeMatmulPass
            "Rows of the register tile; 0 fills three quarters of the registers.">,
     Option<"hasBF16Dot", "has-bf16-dot", "bool", /*default=*/"false",
            "The target has AVX512_BF16 (at vector-bits below 512: with AVX512VL).">,
+    Option<"hasInt8Dot", "has-int8-dot", "bool", /*default=*/"false",
+           "The target has AVX512_VNNI (at vector-bits below 512: with AVX512VL) or AVX_VNNI.">,
     Option<"hasBF16Tiles", "has-bf16-tiles", "bool", /*default=*/"false",
-           "The target has AMX_BF16.">
+           "The target has AMX_BF16.">,
+    Option<"hasInt8Tiles", "has-int8-tiles", "bool", /*default=*/"false",
+           "The target has AMX_INT8.">
   ];
   let dependentDialects = [
     "::mlir::amx::AMXDialect", "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",

@@ -29,7 +29,12 @@ struct CpuOptions : mlir::PassPipelineOptions<CpuOptions> {
   Option<bool> hasBf16Dot{*this, "has-bf16-dot",
                           llvm::cl::desc("The CPU has AVX512_BF16's dot product"),
                           llvm::cl::init(false)};
+  Option<bool> hasInt8Dot{*this, "has-int8-dot",
+                          llvm::cl::desc("The CPU has AVX512_VNNI's or AVX_VNNI's dot product"),
+                          llvm::cl::init(false)};
   Option<bool> hasBf16Tiles{*this, "has-bf16-tiles", llvm::cl::desc("The CPU has AMX_BF16's tiles"),
+                            llvm::cl::init(false)};
+  Option<bool> hasInt8Tiles{*this, "has-int8-tiles", llvm::cl::desc("The CPU has AMX_INT8's tiles"),
                             llvm::cl::init(false)};
   Option<int64_t> l1Bytes{*this, "l1-bytes", llvm::cl::desc("Bytes of a core's L1 data cache"),
                           llvm::cl::init(32768)};

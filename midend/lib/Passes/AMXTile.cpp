@@ -18,15 +18,16 @@ static Value allocate(LoopBuilder &b, int64_t rows, int64_t columns, Type elemen
                                   b.getI64IntegerAttr(64));
 }
 
-AMXTile::AMXTile(LoopBuilder &b) : b(b), element(b.getBF16Type()) {
-  sums = allocate(b, mostTiles * rows, mostTiles * columns, b.getF32Type());
+AMXTile::AMXTile(LoopBuilder &b, Type element)
+    : b(b), element(element), sum(isa<FloatType>(element) ? Type(b.getF32Type()) : b.getI32Type()),
+      depth(stepDepth(element)), kr(depth / rows) {
+  sums = allocate(b, mostTiles * rows, mostTiles * columns, sum);
   paddedLhs = allocate(b, mostTiles * rows, depth, element);
   paddedRhs = allocate(b, depth / kr, mostTiles * columns * kr, element);
 }
 
 Value AMXTile::loadSums(Value row, int64_t columnTile) {
-  return b.load(VectorType::get(columns, b.getF32Type()), sums,
-                {row, b.index(columnTile * columns)});
+  return b.load(VectorType::get(columns, sum), sums, {row, b.index(columnTile * columns)});
 }
 
 void AMXTile::compute(const Block &described) {
@@ -38,7 +39,7 @@ void AMXTile::compute(const Block &described) {
     padLhs(whole, left);
     padRhs(b.div(whole, kr), b.div(b.add(left, kr - 1), kr));
   });
-  auto type = amx::TileType::get({rows, columns}, b.getF32Type());
+  auto type = amx::TileType::get({rows, columns}, sum);
   Values carried;
   // A zero for each: they are to be registers of their own.
   for (int64_t tile = 0; tile < block->rowTiles * block->columnTiles; ++tile)
@@ -63,12 +64,16 @@ Values AMXTile::addStep(const Operand &lhs, const Operand &rhs, Value run, Value
     across.push_back(loadTile(rhs, run, b.div(k, kr), b.index(j * columns)));
   for (int64_t i = 0; i < block->rowTiles; ++i) {
     Value left = loadTile(lhs, run, b.index(i * rows), k);
-    for (Value right : across) {
-      Value sum = carried[next.size()];
-      next.push_back(amx::TileMulFOp::create(b, sum.getType(), left, right, sum));
-    }
+    for (Value right : across)
+      next.push_back(multiply(left, right, carried[next.size()]));
   }
   return next;
+}
+
+Value AMXTile::multiply(Value left, Value right, Value sum) {
+  if (isa<FloatType>(element))
+    return amx::TileMulFOp::create(b, sum.getType(), left, right, sum);
+  return amx::TileMulIOp::create(b, sum.getType(), left, right, sum);
 }
 
 Value AMXTile::loadTile(const Operand &operand, Value run, Value i, Value j) {
@@ -124,7 +129,7 @@ bool ProductEmitter::fillsTiles() {
   std::optional<int64_t> count = constantOf(rows->count), depth = constantOf(rows->depth);
   bool isDeep = !depth || rows->runs * *depth > kShallow;
   // What ends early is padded once, not run by run.
-  bool isWhole = rows->runs == 1 || (depth && *depth % AMXTile::depth == 0);
+  bool isWhole = rows->runs == 1 || (depth && *depth % AMXTile::stepDepth(lhsElement) == 0);
   return isDeep && isWhole && (!count || *count >= AMXTile::rows);
 }
 
@@ -167,7 +172,7 @@ void ProductEmitter::emitTiles(Value row, int64_t rowTiles, Value before) {
     for (int64_t j = 0; j < tiling.vectors; ++j) {
       sums.push_back(tile->loadSums(i, j));
       if (rows->adds)
-        sums[j] = arith::AddFOp::create(b, sums[j], loadOut(b.add(row, i), j));
+        sums[j] = b.sum(sums[j], loadOut(b.add(row, i), j));
     }
     storeSums(b.add(row, i), 1, sums);
   });

@@ -22,7 +22,6 @@ public:
   static constexpr int64_t rows = 16;     // of every tile
   static constexpr int64_t columns = 16;  // of a tile of sums
   static constexpr int64_t mostTiles = 2; // of sums, along either dimension of a block
-  static constexpr int64_t depth = 32;    // of a step, bf16
 
   /// One operand of a block.
   struct Operand {
@@ -40,8 +39,11 @@ public:
     Operand lhs, rhs;
   };
 
-  /// With scratch where `b` stands.
-  explicit AMXTile(LoopBuilder &b);
+  /// Elements of the depth, bf16 or i8, of which a row of a tile consists.
+  static int64_t stepDepth(mlir::Type element) { return 512 / element.getIntOrFloatBitWidth(); }
+
+  /// Of bf16 into f32 or of i8 into i32, with scratch where `b` stands.
+  AMXTile(LoopBuilder &b, mlir::Type element);
 
   /// Adds up the products of a block. The sums lie in a scratch until the next block is computed.
   void compute(const Block &block);
@@ -49,16 +51,17 @@ public:
   Value loadSums(Value row, int64_t columnTile);
 
 private:
-  static constexpr int64_t kr = 2; // elements of the depth in one packed step
-
   Values addStep(const Operand &lhs, const Operand &rhs, Value run, Value k, mlir::ValueRange sums);
   Values addPadded(mlir::ValueRange sums);
+  Value multiply(Value left, Value right, Value sum);
   Value loadTile(const Operand &operand, Value run, Value i, Value j);
   void padLhs(Value k, Value left);
   void padRhs(Value first, Value count);
 
   LoopBuilder &b;
-  mlir::Type element;           // bf16
+  mlir::Type element, sum;
+  int64_t depth;                // of a step
+  int64_t kr;                   // elements of the depth in one packed step
   Value sums;                   // [rows, columns] of a block
   Value paddedLhs, paddedRhs;   // the step of a block of which only a part exists
   const Block *block = nullptr; // being computed

@@ -39,20 +39,26 @@ Value generic(LoopBuilder &b, ValueRange inputs, Value init, ArrayRef<AffineMap>
 }
 
 Value filled(LoopBuilder &b, ArrayRef<OpFoldResult> sizes, Type type, double value) {
-  Value scalar = arith::ConstantOp::create(b, b.getFloatAttr(type, value));
+  Value scalar = isa<FloatType>(type)
+                     ? arith::ConstantOp::create(b, b.getFloatAttr(type, value))
+                     : arith::ConstantOp::create(b, b.getIntegerAttr(type, int64_t(value)));
   Value empty = tensor::EmptyOp::create(b, sizes, type);
   return linalg::FillOp::create(b, scalar, empty).getResult(0);
 }
 
 Type sumTypeOf(Value operand) {
   Builder b(operand.getContext());
-  return getElementTypeOrSelf(operand).isF64() ? Type(b.getF64Type()) : Type(b.getF32Type());
+  Type element = getElementTypeOrSelf(operand);
+  if (isa<IntegerType>(element))
+    return b.getI32Type();
+  return element.isF64() ? Type(b.getF64Type()) : Type(b.getF32Type());
 }
 
 Value multiplyAdd(LoopBuilder &b, ValueRange arguments, Type type) {
+  Value x = b.convert(arguments[0], type), y = b.convert(arguments[1], type);
   Value product =
-      arith::MulFOp::create(b, b.convert(arguments[0], type), b.convert(arguments[1], type));
-  return arith::AddFOp::create(b, arguments[2], product);
+      isa<FloatType>(type) ? Value(arith::MulFOp::create(b, x, y)) : arith::MulIOp::create(b, x, y);
+  return b.sum(arguments[2], product);
 }
 
 /// init = narrow(value), elementwise.

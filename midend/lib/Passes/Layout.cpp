@@ -19,5 +19,5 @@ Value buddy::transposed(OpBuilder &b, Location loc, Value value, ArrayRef<int64_
 bool buddy::isZeroFill(Value value) {
   auto fill = value.getDefiningOp<linalg::FillOp>();
   return fill && (matchPattern(fill.getInputs()[0], m_AnyZeroFloat()) ||
-                  matchPattern(fill.getInputs()[0], m_PosZeroFloat()));
+                  matchPattern(fill.getInputs()[0], m_Zero()));
 }

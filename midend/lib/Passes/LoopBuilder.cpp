@@ -134,6 +134,12 @@ void LoopBuilder::when(Value condition, function_ref<void()> then) {
   });
 }
 
+Value LoopBuilder::sum(Value a, Value b) {
+  if (isa<FloatType>(getElementTypeOrSelf(a)))
+    return arith::AddFOp::create(*this, a, b);
+  return arith::AddIOp::create(*this, a, b);
+}
+
 Value LoopBuilder::zero(Type type) { return arith::ConstantOp::create(*this, getZeroAttr(type)); }
 
 Value LoopBuilder::splat(Value scalar, VectorType type) {
@@ -147,15 +153,20 @@ Value LoopBuilder::convert(Value value, Type elementType) {
   Type to = elementType;
   if (auto vector = dyn_cast<VectorType>(value.getType()))
     to = vector.clone(elementType);
-  if (from.getIntOrFloatBitWidth() < elementType.getIntOrFloatBitWidth())
-    return arith::ExtFOp::create(*this, to, value);
-  return arith::TruncFOp::create(*this, to, value);
+  bool widens = from.getIntOrFloatBitWidth() < elementType.getIntOrFloatBitWidth();
+  if (isa<IntegerType>(elementType))
+    return widens ? Value(arith::ExtSIOp::create(*this, to, value))
+                  : arith::TruncIOp::create(*this, to, value);
+  return widens ? Value(arith::ExtFOp::create(*this, to, value))
+                : arith::TruncFOp::create(*this, to, value);
 }
 
 Value LoopBuilder::dot(Value sums, Value x, Value y) {
   auto type = cast<VectorType>(sums.getType());
   int64_t bits = type.getNumElements() * type.getElementTypeBitWidth();
-  auto name = getStringAttr("llvm.x86.avx512bf16.dpbf16ps." + Twine(bits));
+  bool ofBytes = getElementTypeOrSelf(x).isInteger(8);
+  auto name = getStringAttr(
+      (ofBytes ? "llvm.x86.avx512.vpdpbusd." : "llvm.x86.avx512bf16.dpbf16ps.") + Twine(bits));
   return LLVM::CallIntrinsicOp::create(*this, type, name, ValueRange{sums, x, y}).getResult(0);
 }
 

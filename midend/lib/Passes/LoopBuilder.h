@@ -25,6 +25,8 @@ public:
   Value add(Value a, Value b);
   Value add(Value a, int64_t b) { return add(a, index(b)); }
   Value sub(Value a, Value b);
+  /// Of floats or integers, vectors of them too; the others take indices.
+  Value sum(Value a, Value b);
   Value mul(Value a, Value b);
   Value mul(Value a, int64_t b) { return mul(a, index(b)); }
   Value div(Value a, int64_t b);

@@ -54,13 +54,17 @@ struct PackMatmul : OpRewritePattern<linalg::MatmulOp> {
     if (op.hasUserDefinedMaps())
       return rewriter.notifyMatchFailure(op, "transposes or broadcasts in its own maps");
     Value lhs = op.getInputs()[0], rhs = op.getInputs()[1], init = op.getOutputs()[0];
-    Type element = cast<ShapedType>(rhs.getType()).getElementType();
-    if (!isa<Float32Type, BFloat16Type, Float16Type>(element) ||
-        cast<ShapedType>(lhs.getType()).getElementType() != element)
-      return rewriter.notifyMatchFailure(op, "operands are not both f32, bf16 or f16");
+    Type element = getElementTypeOrSelf(rhs);
+    bool ofBytes = options.hasInt8Dot && element.isInteger(8) &&
+                   getElementTypeOrSelf(init).isInteger(32) &&
+                   op.getCast() == linalg::TypeFn::cast_signed;
+    if (!(ofBytes || isa<Float32Type, BFloat16Type, Float16Type>(element)) ||
+        getElementTypeOrSelf(lhs) != element)
+      return rewriter.notifyMatchFailure(
+          op, "operands are not both f32, bf16, f16 or bytes that the CPU adds up");
     if (!isZeroFill(init))
       return rewriter.notifyMatchFailure(op, "accumulates into a value");
-    int64_t kr = element.isBF16() && options.hasBf16Dot ? 2 : 1;
+    int64_t kr = ofBytes ? 4 : element.isBF16() && options.hasBf16Dot ? 2 : 1;
     Value packed =
         packRhs(rewriter, op.getLoc(), lookThroughTranspose(rhs), 2 * options.vectorBits / 32, kr);
     Value empty = init.getDefiningOp<linalg::FillOp>().getOutputs()[0];
@@ -279,8 +283,8 @@ struct PackMatmulPass : impl::PackMatmulPassBase<PackMatmulPass> {
 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<PackMatmul, PackConvolution>(&getContext(),
-                                              PackMatmulPassOptions{vectorBits, hasBf16Dot});
+    patterns.add<PackMatmul, PackConvolution>(
+        &getContext(), PackMatmulPassOptions{vectorBits, hasBf16Dot, hasInt8Dot});
     patterns.add<LowerDepthwise>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

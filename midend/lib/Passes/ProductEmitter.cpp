@@ -14,59 +14,6 @@ using Values = LoopBuilder::Values;
 /// Independent sums that keep the multiply-add units busy over their latency.
 constexpr int64_t sumsInFlight = 8;
 
-/// Sums take three quarters of the registers; the rest holds the operands of a step.
-static int64_t registersForSums(int64_t vectorBits) { return vectorBits >= 512 ? 24 : 12; }
-
-ProductTiling::ProductTiling(Type lhs, MemRefType panels, Machine machine)
-    : rows(machine.rows), kr(panels.getDimSize(3)) {
-  setLanes(lhs, panels.getElementType(), panels.getDimSize(2), machine);
-  if (rows == 0)
-    rows = std::max<int64_t>(1, registersForSums(machine.vectorBits) / vectors);
-}
-
-ProductTiling::ProductTiling(Type lhs, Type rhs, std::optional<int64_t> knownRows, Machine machine)
-    : rows(machine.rows) {
-  int64_t sums = registersForSums(machine.vectorBits), widest = 8;
-  bool few = knownRows && *knownRows <= sums / 2;
-  int64_t across = few ? llvm::bit_floor<uint64_t>(sums / std::max<int64_t>(*knownRows, 1)) : 2;
-  kr = machine.hasDot && !few && lhs.isBF16() && rhs.isBF16() ? 2 : 1;
-  setLanes(lhs, rhs, std::min(across, widest) * machine.vectorBits / 32, machine);
-  if (rows == 0)
-    rows = std::max<int64_t>(1, sums / vectors);
-}
-
-void ProductTiling::setLanes(Type lhs, Type rhs, int64_t width, Machine machine) {
-  Builder b(lhs.getContext());
-  sum = lhs.isF64() || rhs.isF64() ? FloatType(b.getF64Type()) : FloatType(b.getF32Type());
-  lanes = machine.vectorBits / sum.getWidth();
-  while (width % lanes != 0)
-    lanes /= 2;
-  vectors = width / lanes;
-  bool isDotWidth = llvm::is_contained({128, 256, 512}, lanes * 32);
-  dot = machine.hasDot && isDotWidth && kr == 2 && lhs.isBF16() && rhs.isBF16();
-  tiles = dot && machine.hasTiles && lanes == AMXTile::columns && vectors <= AMXTile::mostTiles;
-}
-
-StringRef buddy::refuseProduct(Value lhs, Value rhs, Value out) {
-  for (Value operand : {lhs, rhs, out}) {
-    if (!isa<MemRefType>(operand.getType()))
-      return "operands are tensors: bufferize first";
-    if (!isa<FloatType>(getElementTypeOrSelf(operand)))
-      return "only floating-point products have a register tile";
-  }
-  if (!hasUnitInnerStride(lhs) || !hasUnitInnerStride(out))
-    return "rows of lhs and init must be contiguous";
-  auto type = cast<MemRefType>(rhs.getType());
-  if (type.getRank() < 4)
-    return hasUnitInnerStride(rhs) ? "" : "rows of rhs must be contiguous";
-  if (!type.areTrailingDimsContiguous(2))
-    return "the panels of rhs must be contiguous";
-  int64_t kr = type.getDimSize(3);
-  if (kr != 1 && !(kr == 2 && type.getElementType().isBF16()))
-    return "panels are packed by single depths, or bf16 by pairs";
-  return "";
-}
-
 ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, Value panels, Value out,
                                ProductTiling tiling)
     : b(b), tiling(tiling), lhs(lhs), out(out), lhsElement(getElementTypeOrSelf(lhs)),
@@ -75,7 +22,7 @@ ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, Value panels, Value ou
   SmallVector<ReassociationIndices> steps{{0}, {1}, {2, 3}};
   this->panels = memref::CollapseShapeOp::create(b, panels, steps);
   if (tiling.tiles)
-    tile.emplace(b);
+    tile.emplace(b, lhsElement);
 }
 
 ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs, Value out,
@@ -91,7 +38,7 @@ ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs
   auto type = MemRefType::get({count, steps, tiling.width() * tiling.kr}, rhsElement);
   panels = memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
   if (tiling.tiles)
-    tile.emplace(b);
+    tile.emplace(b, lhsElement);
 }
 
 void ProductEmitter::forEachPanel(Value first, Value end, function_ref<void()> body) {
@@ -140,25 +87,27 @@ void ProductEmitter::fetchNext(Values indices) {
   b.prefetch(source.matrix, indices);
 }
 
-/// Vectors along the columns; of two rows the elements alternate. Past an odd end stand zeros.
+/// Vectors along the columns; the elements of a step's rows take turns. Past the end stand zeros.
 void ProductEmitter::packStep(Value from, Value depth, Value step) {
-  Value k = b.add(from, b.mul(step, tiling.kr));
   std::optional<int64_t> known = constantOf(depth);
-  bool maybeOdd = tiling.kr == 2 && (!known || *known % 2 != 0);
+  bool isWhole = known && *known % tiling.kr == 0;
   for (int64_t j = 0; j < tiling.vectors; ++j) {
-    Value row = loadRow(k, j);
-    if (tiling.kr == 2) {
-      Value second = b.zero(row.getType());
-      if (maybeOdd) {
-        Value exists =
-            arith::CmpIOp::create(b, arith::CmpIPredicate::ult, b.add(b.mul(step, 2), 1), depth);
-        second = b.when(exists, Values{second}, [&] { return Values{loadRow(b.add(k, 1), j)}; })[0];
-      } else {
-        second = loadRow(b.add(k, 1), j);
+    Values rows;
+    for (int64_t part = 0; part < tiling.kr; ++part) {
+      Value k = b.add(b.mul(step, tiling.kr), part);
+      auto load = [&] { return loadRow(b.add(from, k), j); };
+      if (part == 0 || isWhole) {
+        rows.push_back(load());
+        continue;
       }
-      row = vector::InterleaveOp::create(b, row, second);
+      Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, k, depth);
+      Values zero{b.zero(rows[0].getType())};
+      rows.push_back(b.when(exists, zero, [&] { return Values{load()}; })[0]);
     }
-    storeStep(step, j, row);
+    for (int64_t half = tiling.kr / 2; half > 0; half /= 2)
+      for (int64_t i = 0; i < half; ++i)
+        rows[i] = vector::InterleaveOp::create(b, rows[i], rows[i + half]);
+    storeStep(step, j, rows[0]);
   }
 }
 
@@ -255,28 +204,35 @@ void ProductEmitter::emitBlock(Value row, int64_t count) {
   storeSums(row, count, accumulate(row, count));
 }
 
+/// Vectors of sums of a block, and those of what a shift adds to each of its rows.
+int64_t ProductEmitter::sumsOf(int64_t count) const {
+  return (count + tiling.shifts) * tiling.vectors;
+}
+
 /// The sums over all of K, row by row. Few rows leave the multiply-add units waiting
 /// for their own results: then several steps go at once, each into its own sums.
 Values ProductEmitter::accumulate(Value row, int64_t count) {
-  int64_t perStep = count * tiling.vectors;
+  int64_t perStep = sumsOf(count), ofRows = count * tiling.vectors;
   int64_t unroll = std::max<int64_t>(1, sumsInFlight / perStep);
   Values sums(perStep * unroll, b.zero(sumType));
   if (rows->adds)
-    for (int64_t i = 0; i < perStep; ++i)
+    for (int64_t i = 0; i < ofRows; ++i)
       sums[i] = loadOut(b.add(row, i / tiling.vectors), i % tiling.vectors);
   sums = b.loop(b.index(0), b.index(rows->runs), 1, sums, [&](Value iv, ValueRange carried) {
     return accumulateRun(row, count, iv, Values(carried));
   });
   for (; unroll > 1; --unroll)
     for (int64_t i = 0; i < perStep; ++i)
-      sums[i] = arith::AddFOp::create(b, sums[i], sums[(unroll - 1) * perStep + i]);
-  sums.resize(perStep);
+      sums[i] = b.sum(sums[i], sums[(unroll - 1) * perStep + i]);
+  for (int64_t i = ofRows; i-- > 0 && tiling.shifts;)
+    sums[i] = arith::SubIOp::create(b, sums[i], sums[ofRows + i % tiling.vectors]);
+  sums.resize(ofRows);
   return sums;
 }
 
 Values ProductEmitter::accumulateRun(Value row, int64_t count, Value iv, Values sums) {
   run = iv;
-  int64_t perStep = count * tiling.vectors, unroll = sums.size() / perStep;
+  int64_t perStep = sumsOf(count), unroll = sums.size() / perStep;
   Value steps = b.div(rows->depth, tiling.kr), unrolledSteps = b.roundDown(steps, unroll);
   sums = b.loop(b.index(0), unrolledSteps, unroll, sums, [&](Value step, ValueRange carried) {
     Values next;
@@ -289,9 +245,9 @@ Values ProductEmitter::accumulateRun(Value row, int64_t count, Value iv, Values 
     return addStep(row, count, step, carried, false);
   });
   if (tiling.kr != 1) {
-    Value rest = b.rem(rows->depth, 2);
-    Value odd = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ne, rest, b.index(0));
-    first = b.when(odd, first, [&] { return addStep(row, count, steps, first, true); });
+    Value rest = b.rem(rows->depth, tiling.kr);
+    Value some = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ne, rest, b.index(0));
+    first = b.when(some, first, [&] { return addStep(row, count, steps, first, true); });
   }
   llvm::copy(first, sums.begin());
   return sums;
@@ -304,38 +260,48 @@ Value ProductEmitter::packedStep(Value step) {
   return rows->runs == 1 ? step : b.add(b.mul(run, b.div(rows->depth, tiling.kr)), step);
 }
 
-/// One packed step; `half` when only the first of its two depths exists in lhs.
-Values ProductEmitter::addStep(Value row, int64_t count, Value step, ValueRange sums, bool half) {
-  return tiling.dot ? addDot(row, count, step, sums, half)
-                    : addProducts(row, count, step, sums, half);
+/// One packed step; `partial` when lhs ends within it.
+Values ProductEmitter::addStep(Value row, int64_t count, Value step, ValueRange sums,
+                               bool partial) {
+  return tiling.dot ? addDot(row, count, step, sums, partial)
+                    : addProducts(row, count, step, sums, partial);
 }
 
-/// lhs[row, step*2 : step*2+2] in every 32-bit lane. Past the end of K stands a zero.
-Value ProductEmitter::loadPair(Value row, Value step, bool half) {
-  auto pairType = VectorType::get(2, lhsElement);
-  Value k = b.mul(step, 2), pair;
-  if (half) {
-    Value last = memref::LoadOp::create(b, lhs, rows->lhsAt(row, run, k));
-    pair = vector::InsertOp::create(b, last, b.zero(pairType), ArrayRef<int64_t>{0});
-  } else {
-    pair = b.load(pairType, lhs, rows->lhsAt(row, run, k));
-  }
+/// lhs[row, step*kr : step*kr+kr] in every 32-bit lane, bytes with 128 added. Past the end of K
+/// stands what the zeros there in rhs make nothing of.
+Value ProductEmitter::loadWord(Value row, Value step, bool partial) {
+  auto type = VectorType::get(tiling.kr, lhsElement);
+  Value k = b.mul(step, tiling.kr);
+  Value mask = partial ? b.firstLanes(b.sub(rows->depth, k), tiling.kr) : Value();
+  Value elements = b.load(type, lhs, rows->lhsAt(row, run, k), mask);
   Type word = b.getI32Type();
-  Value bits = vector::BitCastOp::create(b, VectorType::get(1, word), pair);
+  Value bits = vector::BitCastOp::create(b, VectorType::get(1, word), elements);
   Value scalar = vector::ExtractOp::create(b, bits, ArrayRef<int64_t>{0});
-  Value all = b.splat(scalar, VectorType::get(tiling.lanes, word));
-  return vector::BitCastOp::create(b, VectorType::get(2 * tiling.lanes, lhsElement), all);
+  if (tiling.shifts) {
+    Value signs = arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(0x80808080)));
+    scalar = arith::XOrIOp::create(b, scalar, signs);
+  }
+  return spread(scalar);
 }
 
-Values ProductEmitter::addDot(Value row, int64_t count, Value step, ValueRange sums, bool half) {
-  Values columnPairs, next;
+/// A word's elements in every lane.
+Value ProductEmitter::spread(Value word) {
+  Value all = b.splat(word, VectorType::get(tiling.lanes, word.getType()));
+  return vector::BitCastOp::create(b, VectorType::get(tiling.kr * tiling.lanes, lhsElement), all);
+}
+
+Values ProductEmitter::addDot(Value row, int64_t count, Value step, ValueRange sums, bool partial) {
+  Values columnWords, next;
   for (int64_t j = 0; j < tiling.vectors; ++j)
-    columnPairs.push_back(loadStep(step, j));
-  for (int64_t i = 0; i < count; ++i) {
-    Value pair = loadPair(b.add(row, i), step, half);
-    for (Value columnPair : columnPairs)
-      next.push_back(b.dot(sums[next.size()], pair, columnPair));
-  }
+    columnWords.push_back(loadStep(step, j));
+  auto add = [&](Value word) {
+    for (Value columnWord : columnWords)
+      next.push_back(b.dot(sums[next.size()], word, columnWord));
+  };
+  for (int64_t i = 0; i < count; ++i)
+    add(loadWord(b.add(row, i), step, partial));
+  if (tiling.shifts)
+    add(spread(arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(0x80808080)))));
   return next;
 }
 
@@ -363,10 +329,10 @@ SmallVector<Values> ProductEmitter::loadPanelStep(Value step) {
 }
 
 Values ProductEmitter::addProducts(Value row, int64_t count, Value step, ValueRange sums,
-                                   bool half) {
+                                   bool partial) {
   SmallVector<Values> panelStep = loadPanelStep(step);
   Values next(sums);
-  for (int64_t part = 0; part < (half ? 1 : tiling.kr); ++part) {
+  for (int64_t part = 0; part < (partial ? 1 : tiling.kr); ++part) {
     Value k = b.add(b.mul(step, tiling.kr), part);
     for (int64_t i = 0; i < count; ++i) {
       Value scalar = memref::LoadOp::create(b, lhs, rows->lhsAt(b.add(row, i), run, k));

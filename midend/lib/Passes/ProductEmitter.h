@@ -23,45 +23,15 @@
 #define BUDDY_LIB_PASSES_PRODUCTEMITTER_H
 
 #include "AMXTile.h"
+#include "ProductTiling.h"
 
 namespace buddy {
-
-/// How one product is cut: all that depends on types, not on values.
-struct ProductTiling {
-  int64_t lanes;       // columns of one vector of sums
-  int64_t vectors;     // vectors across a panel
-  int64_t rows;        // rows of a full register tile
-  int64_t kr;          // depth of one packed step
-  bool dot;            // the bf16 dot product adds both halves of a step at once
-  bool tiles;          // AMX's tile registers hold the sums of 16 rows and more
-  mlir::FloatType sum; // what products are added up in
-
-  /// What there is to fill. `rows` 0: sums take three quarters of the registers.
-  struct Machine {
-    int64_t vectorBits, rows;
-    bool hasDot;
-    bool hasTiles = false; // of AMX, for bf16
-  };
-
-  /// For a left-hand side of this element type and these panels.
-  ProductTiling(mlir::Type lhs, mlir::MemRefType panels, Machine machine);
-  /// For an unpacked right-hand side. Few rows, if they are known to be, get wide panels.
-  ProductTiling(mlir::Type lhs, mlir::Type rhs, std::optional<int64_t> knownRows, Machine machine);
-
-  int64_t width() const { return lanes * vectors; }
-
-private:
-  void setLanes(mlir::Type lhs, mlir::Type rhs, int64_t width, Machine machine);
-};
 
 /// An unpacked right-hand side: `[..., K, N]`, or `[..., N, K]` if `transposed`.
 struct UnpackedRhs {
   mlir::Value matrix;
   bool transposed;
 };
-
-/// Why no product can be emitted for these memrefs; empty if one can.
-llvm::StringRef refuseProduct(mlir::Value lhs, mlir::Value rhs, mlir::Value out);
 
 class ProductEmitter {
 public:
@@ -125,11 +95,13 @@ private:
   void emitBlock(Value row, int64_t count);
   Values accumulate(Value row, int64_t count);
   Values accumulateRun(Value row, int64_t count, Value run, Values sums);
-  Values addStep(Value row, int64_t count, Value step, mlir::ValueRange sums, bool half);
-  Values addDot(Value row, int64_t count, Value step, mlir::ValueRange sums, bool half);
-  Values addProducts(Value row, int64_t count, Value step, mlir::ValueRange sums, bool half);
+  int64_t sumsOf(int64_t count) const;
+  Values addStep(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
+  Values addDot(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
+  Values addProducts(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
   llvm::SmallVector<Values> loadPanelStep(Value step);
-  Value loadPair(Value row, Value step, bool half);
+  Value loadWord(Value row, Value step, bool partial);
+  Value spread(Value word);
   Value packedStep(Value step);
   void storeSums(Value row, int64_t count, mlir::ValueRange sums);
   Value loadOut(Value row, int64_t vector);

@@ -72,10 +72,11 @@ constexpr int64_t kTileColumns = 128, kMostColumnTiles = kWaitingColumns / kTile
 constexpr int64_t kFewestStreams = 4;
 
 /// Rows and columns of a tile of a product.
-std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes, int64_t bf16Rows) {
+std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes, int64_t amxRows) {
   ArrayRef<int64_t> out = cast<ShapedType>(op.getInit().getType()).getShape();
   auto rhs = cast<ShapedType>(op.getRhs().getType());
-  int64_t unit = getElementTypeOrSelf(op.getLhs()).isBF16() ? bf16Rows : 1;
+  Type element = getElementTypeOrSelf(op.getLhs());
+  int64_t unit = element.isBF16() || element.isInteger(8) ? amxRows : 1;
   int64_t rows = out[out.size() - 2], rowTile = tileRows(rows, unit);
   if (op.isPacked()) {
     int64_t fewest = MatmulBlocking(op).copiesLhs ? kPanelsOfCopy : 1;
@@ -103,7 +104,7 @@ struct ProductTiles {
 };
 
 /// Tiles of the product that the kernel computes, if it computes one.
-ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes, int64_t bf16Rows) {
+ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes, int64_t amxRows) {
   ProductTiles result;
   SmallVector<int64_t> &tiles = result.sizes;
   int64_t batches = 0; // which have a right-hand side each
@@ -111,7 +112,7 @@ ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes, int64_t bf16Rows
     auto out = cast<ShapedType>(op.getInit().getType());
     batches = out.getRank() - 2;
     tiles.assign(out.getRank(), 1);
-    std::tie(tiles[out.getRank() - 2], tiles.back()) = matmulTile(op, l2Bytes, bf16Rows);
+    std::tie(tiles[out.getRank() - 2], tiles.back()) = matmulTile(op, l2Bytes, amxRows);
   });
   kernel.walk([&](Conv2DOp op) {
     auto out = cast<ShapedType>(op.getInit().getType());
@@ -262,7 +263,7 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
     auto tileable = dyn_cast<TilingInterface>(root);
     if (!dims || dims.empty() || !tileable)
       return success();
-    ProductTiles tiles = productTiles(kernel, l2Bytes, bf16Rows);
+    ProductTiles tiles = productTiles(kernel, l2Bytes, amxRows);
     if (tiles.sizes.empty())
       tiles.sizes =
           rowTiles(root, dims.asArrayRef(), elementsOfTile(kernel, tileElements, l1Bytes));

@@ -307,7 +307,7 @@ template <typename Op> struct VectorizeProduct : OpRewritePattern<Op> {
       : OpRewritePattern<Op>(context), machine(machine) {}
 
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
-    StringRef why = refuseProduct(op->getOperand(0), op->getOperand(1), op.getInit());
+    StringRef why = refuseProduct(op->getOperand(0), op->getOperand(1), op.getInit(), machine);
     if (!why.empty())
       return missed(rewriter, op, "vectorize-matmul", why);
     LoopBuilder b(op.getLoc(), rewriter);
@@ -323,7 +323,8 @@ struct VectorizeMatmulPass : impl::VectorizeMatmulPassBase<VectorizeMatmulPass> 
   using Base::Base;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    ProductTiling::Machine machine{vectorBits, tileRows, hasBF16Dot, hasBF16Tiles};
+    ProductTiling::Machine machine{vectorBits, tileRows,     hasBF16Dot,
+                                   hasInt8Dot, hasBF16Tiles, hasInt8Tiles};
     patterns.add<VectorizeProduct<MatmulOp>, VectorizeProduct<Conv2DOp>>(&getContext(), machine);
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }

@@ -43,8 +43,8 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(createTosaToArithPass());
   cleanUp(pm);
   // Before fusion: a transposed weight must not be fused into a loop over its rows.
-  pm.addNestedPass<func::FuncOp>(
-      createPackMatmulPass(PackMatmulPassOptions{options.vectorBits, options.hasBf16Dot}));
+  pm.addNestedPass<func::FuncOp>(createPackMatmulPass(
+      PackMatmulPassOptions{options.vectorBits, options.hasBf16Dot, options.hasInt8Dot}));
   // Before unit extents are folded, which would hide one transposition from the other.
   pm.addNestedPass<func::FuncOp>(createPropagateTransposesPass());
   cleanUp(pm);
@@ -80,7 +80,7 @@ static void reachTiled(OpPassManager &pm, const CpuOptions &options) {
   TileKernelsPassOptions tiles;
   tiles.l1Bytes = options.l1Bytes;
   tiles.l2Bytes = options.l2Bytes;
-  tiles.bf16Rows = options.hasBf16Tiles ? 16 : 1; // rows of AMX's tiles
+  tiles.amxRows = options.hasBf16Tiles || options.hasInt8Tiles ? 16 : 1;
   pm.addNestedPass<func::FuncOp>(createTileKernelsPass(tiles));
   // Tiling makes a producer once for each of its readers.
   cleanUp(pm);
@@ -112,7 +112,9 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   VectorizeMatmulPassOptions matmul;
   matmul.vectorBits = options.vectorBits;
   matmul.hasBF16Dot = options.hasBf16Dot;
+  matmul.hasInt8Dot = options.hasInt8Dot;
   matmul.hasBF16Tiles = options.hasBf16Tiles;
+  matmul.hasInt8Tiles = options.hasInt8Tiles;
   pm.addNestedPass<func::FuncOp>(createVectorizeMatmulPass(matmul));
   pm.addPass(createVectorizeAttentionPass(
       VectorizeAttentionPassOptions{options.vectorBits, options.hasBf16Dot}));

@@ -78,9 +78,9 @@ def Buddy_MatmulOp : Buddy_DestinationOp<"matmul"> {
     `out[m,n] = sum_k lhs[m,k] * rhs[n / nr, k / kr, n mod nr, k mod kr]`
 
     lhs `[M,K]`, rhs `[ceil(N/nr), ceil(K/kr), nr, kr]` (panels of `nr` columns in the order
-    the register tile consumes them, zero padded; kr is 1, or 2 for bf16 dot products),
-    init and result `[M,N]`. The init is overwritten, not accumulated into: a bias is an
-    epilogue. Accumulates in f32.
+    the register tile consumes them, zero padded; kr is 1, 2 for dot products of bf16, or 4 for
+    those of bytes), init and result `[M,N]`. The init is overwritten, not accumulated into: a bias
+    is an epilogue. Accumulates in f32; signed bytes in i32.
 
     What is not a weight is not worth a packed copy in memory. Then rhs is `[K,N]`, or `[N,K]` if
     `transposed`, and each tile packs what it needs. All three may have one leading batch
