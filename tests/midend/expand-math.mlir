@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-expand-math))' | FileCheck %s
-// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-expand-math{has-scalef=true}))' | FileCheck %s --check-prefix=SCALEF
+// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-expand-math{has-avx512=true}))' | FileCheck %s --check-prefix=AVX512
 
 // No function of a vector is left for libm to compute lane by lane.
 // CHECK-LABEL: func @vectors
@@ -44,11 +44,23 @@ func.func @libm(%x: f32, %y: vector<8xf64>) -> (f32, vector<8xf64>) {
 // -----
 
 // AVX-512 scales by powers of two in one instruction.
-// SCALEF-LABEL: func @scaled
-// SCALEF:       llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
-// SCALEF-NOT:   arith.shli
+// AVX512-LABEL: func @scaled
+// AVX512:       llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
+// AVX512-NOT:   arith.shli
 func.func @scaled(%x: vector<16xf32>) -> vector<16xf32> {
   %a = math.exp %x : vector<16xf32>
+  return %a : vector<16xf32>
+}
+
+// -----
+
+// It looks a polynomial's 16 coefficients up in one, too.
+// AVX512-LABEL: func @pieces
+// AVX512:       %[[PIECE:.*]] = arith.fptosi {{.*}} : vector<16xf32> to vector<16xi32>
+// AVX512-COUNT-6: llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"(%{{.*}}, %[[PIECE]])
+// AVX512-NOT:   scalef
+func.func @pieces(%x: vector<16xf32>) -> vector<16xf32> {
+  %a = math.erf %x : vector<16xf32>
   return %a : vector<16xf32>
 }
 

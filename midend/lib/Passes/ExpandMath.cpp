@@ -16,6 +16,7 @@
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
+#include <cmath>
 #include <limits>
 
 using namespace mlir;
@@ -184,9 +185,9 @@ bool isFloatVector(Operation *op) {
 /// 2^n with n = round(x) times the rest: a polynomial, our own minimax fit, is as exact as f32
 /// for |r| <= 1/2 (2^r) or ln(2)/2 (e^r).
 Value emitExponential(PolynomialBuilder &b, Value n, ArrayRef<double> coefficients, Value r,
-                      bool hasScalef) {
+                      bool hasAVX512) {
   Value p = b.polynomial(coefficients, r);
-  if (hasScalef && b.type.getShape() == ArrayRef<int64_t>{16})
+  if (hasAVX512 && b.type.getShape() == ArrayRef<int64_t>{16})
     return scaleBySixteenPowers(b, p, n);
   Value exponent = arith::FPToSIOp::create(b, b.type.clone(b.getI32Type()), n);
   return scaleByPowerOf2(b, p, exponent);
@@ -195,8 +196,8 @@ Value emitExponential(PolynomialBuilder &b, Value n, ArrayRef<double> coefficien
 /// e^x = 2^n e^r with n = round(x / ln 2). ln 2 is subtracted in two parts: the first has
 /// trailing zeros, so that n times it is exact.
 struct ExpandExp : OpRewritePattern<math::ExpOp> {
-  ExpandExp(MLIRContext *context, bool hasScalef)
-      : OpRewritePattern(context, /*benefit=*/2), hasScalef(hasScalef) {}
+  ExpandExp(MLIRContext *context, bool hasAVX512)
+      : OpRewritePattern(context, /*benefit=*/2), hasAVX512(hasAVX512) {}
 
   LogicalResult matchAndRewrite(math::ExpOp op, PatternRewriter &rewriter) const override {
     if (!isFloatVector(op))
@@ -211,17 +212,17 @@ struct ExpandExp : OpRewritePattern<math::ExpOp> {
         op, emitExponential(b, n,
                             {1, 1, 0.4999999403953552, 0.16666431725025177, 0.04166800156235695,
                              0.00837415549904108, 0.0013843653723597527},
-                            r, hasScalef));
+                            r, hasAVX512));
     return success();
   }
 
-  bool hasScalef;
+  bool hasAVX512;
 };
 
 /// 2^x, of which nothing is lost by taking n = round(x) off.
 struct ExpandExp2 : OpRewritePattern<math::Exp2Op> {
-  ExpandExp2(MLIRContext *context, bool hasScalef)
-      : OpRewritePattern(context, /*benefit=*/2), hasScalef(hasScalef) {}
+  ExpandExp2(MLIRContext *context, bool hasAVX512)
+      : OpRewritePattern(context, /*benefit=*/2), hasAVX512(hasAVX512) {}
 
   LogicalResult matchAndRewrite(math::Exp2Op op, PatternRewriter &rewriter) const override {
     if (!isFloatVector(op))
@@ -233,11 +234,11 @@ struct ExpandExp2 : OpRewritePattern<math::Exp2Op> {
         op, emitExponential(b, n,
                             {1, 0.6931471824645996, 0.24022647738456726, 0.055503323674201965,
                              0.00961843691766262, 0.0013398875016719103, 0.00015353361959569156},
-                            r, hasScalef));
+                            r, hasAVX512));
     return success();
   }
 
-  bool hasScalef;
+  bool hasAVX512;
 };
 
 /// erf(x) = x + x P(x^2) for a small x, else +-(1 - exp(-Q(|x|))). Both are minimax polynomials
@@ -263,6 +264,57 @@ struct ExpandErf : OpRewritePattern<math::ErfOp> {
     Value result = b.select(b.less(size, b.splat(0.95)), small, large);
     rewriter.replaceOpWithNewOp<math::CopySignOp>(op, result, x);
     return success();
+  }
+};
+
+/// Column i is our own minimax fit of erf(i/4 + r/4) on 0 <= r < 1, powers of r from the lowest;
+/// the first column that of erf(r/4) - r/4.
+constexpr float kErf[6][16] = {
+    {0, 0.2763264, 0.5204999, 0.71115565, 0.8427008, 0.92290014, 0.96610516, 0.9866717, 0.9953223,
+     0.9985373, 0.999593, 0.9998994, 0.9999779, 0.9999957, 0.9999993, 0.9999999},
+    {0.032094784, 0.26500335, 0.21969515, 0.16073173, 0.1037776, 0.05912981, 0.029731832,
+     0.013193039, 0.0051656594, 0.0017846555, 0.00054595375, 0.0001461098, 3.592723e-5, 6.746591e-6,
+     -1.1925294e-8, 4.8839496e-7},
+    {4.1505044e-7, -0.016559508, -0.027456438, -0.030128429, -0.025950631, -0.018475449,
+     -0.011144477, -0.00576682, -0.0025746522, -0.0009968965, -0.00035126513, -9.705536e-5,
+     -3.4957764e-5, -1.5376587e-6, 9.663071e-6, -2.3401906e-6},
+    {-0.0058801123, -0.004847132, -0.00231098, 0.00039071092, 0.0021822124, 0.0026137712,
+     0.002156018, 0.0013943842, 0.0007288891, 0.000317986, 0.00016054141, 3.254706e-5, 3.69622e-5,
+     -9.239452e-6, -2.9646086e-5, 6.083917e-6},
+    {7.8023695e-6, 0.0005306275, 0.0007566641, 0.0006266824, 0.0002429857, -2.7350643e-5,
+     -0.00016634479, -0.00017364473, -0.00010610483, -4.8951493e-5, -6.712869e-5, -1.7162878e-7,
+     -3.199911e-5, 1.2986068e-5, 3.4348286e-5, -6.852013e-6},
+    {0.00010351035, 4.6157867e-5, -2.8657369e-5, -7.5579665e-5, -5.280635e-5, -3.5789708e-5,
+     -1.0537089e-5, 3.605748e-6, 1.1835664e-6, -1.0654766e-6, 1.8284773e-5, -2.9166836e-6,
+     1.190002e-5, -5.417965e-6, -1.3778689e-5, 2.7289746e-6},
+};
+
+/// erf in 16 pieces, as many as AVX-512 looks up at once: of polynomials that are shorter than one
+/// for all of them, and without an exponential.
+struct ExpandErfInPieces : OpRewritePattern<math::ErfOp> {
+  ExpandErfInPieces(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/3) {}
+
+  LogicalResult matchAndRewrite(math::ErfOp op, PatternRewriter &rewriter) const override {
+    if (!isFloatVector(op) || cast<VectorType>(op.getType()).getShape() != ArrayRef<int64_t>{16})
+      return rewriter.notifyMatchFailure(op, "not a vector of 16 f32");
+    PolynomialBuilder b(op, rewriter);
+    Value x = op.getOperand();
+    Value size = b.atMost(math::AbsFOp::create(b, x), std::nextafter(4.0f, 0.0f));
+    Value scaled = b.mul(size, b.splat(4)), whole = math::FloorOp::create(b, scaled);
+    Value piece = arith::FPToSIOp::create(b, b.type.clone(b.getI32Type()), whole);
+    Value r = b.sub(scaled, whole), sum = lookUp(b, kErf[5], piece);
+    for (int power = 4; power > 0; --power)
+      sum = b.fma(sum, r, lookUp(b, kErf[power], piece));
+    Value first = b.select(b.less(size, b.splat(0.25)), size, lookUp(b, kErf[0], piece));
+    rewriter.replaceOpWithNewOp<math::CopySignOp>(op, b.fma(sum, r, first), x);
+    return success();
+  }
+
+  static Value lookUp(PolynomialBuilder &b, ArrayRef<float> table, Value index) {
+    Value all = arith::ConstantOp::create(b, DenseElementsAttr::get(b.type, table));
+    return LLVM::CallIntrinsicOp::create(
+               b, b.type, b.getStringAttr("llvm.x86.avx512.permvar.sf.512"), ValueRange{all, index})
+        .getResult(0);
   }
 };
 
@@ -305,8 +357,10 @@ struct ExpandMathPass : impl::ExpandMathPassBase<ExpandMathPass> {
         keepSmallDigits(op);
     });
     RewritePatternSet patterns(&getContext());
-    patterns.add<ExpandExp, ExpandExp2>(&getContext(), hasScalef);
+    patterns.add<ExpandExp, ExpandExp2>(&getContext(), hasAVX512);
     patterns.add<ExpandErf, ExpandTanh>(&getContext());
+    if (hasAVX512)
+      patterns.add<ExpandErfInPieces>(&getContext());
     populateMathPolynomialApproximationPatterns(patterns, hasPolynomial);
     GreedyRewriteConfig config;
     // Only these ops: a function of one scalar is better left to libm.

@@ -162,7 +162,7 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(
       math::createMathExpandOpsPass(math::MathExpandOpsPassOptions{{"rsqrt"}}));
   pm.addNestedPass<func::FuncOp>(
-      createExpandMathPass(ExpandMathPassOptions{/*hasScalef=*/options.vectorBits == 512}));
+      createExpandMathPass(ExpandMathPassOptions{/*hasAVX512=*/options.vectorBits == 512}));
   if (!options.hasBf16Dot)
     emulateBF16(pm);
   pm.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass());
