@@ -1,5 +1,6 @@
 // RUN: buddy-opt %s -split-input-file -buddy-pack-matmul=vector-bits=256 | FileCheck %s
 // RUN: buddy-opt %s -split-input-file -buddy-pack-matmul='vector-bits=256 has-int8-dot=true' | FileCheck %s --check-prefix=DOT
+// RUN: buddy-opt %s -split-input-file -buddy-pack-matmul='vector-bits=256 has-bf16-dot=true' | FileCheck %s --check-prefix=DOT16
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
@@ -121,6 +122,23 @@ func.func @mirrored(%x: tensor<1x32x9x9xf32>, %w: tensor<32x16x3x3xf32>) -> tens
   %r = linalg.conv_2d_nchw_fchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
       ins(%x, %kernel : tensor<1x32x9x9xf32>, tensor<16x32x3x3xf32>) outs(%init : tensor<1x16x7x7xf32>) -> tensor<1x16x7x7xf32>
   return %r : tensor<1x16x7x7xf32>
+}
+
+// -----
+
+// Of runs of an odd number of bf16, rows of the window, each is filled up to whole pairs.
+// DOT16-LABEL: func @oddRuns
+// DOT16:       tensor.pad {{.*}} low[0, 0, 0] high[0, 0, 1]
+// DOT16:       : tensor<64x3x9xbf16> to tensor<64x3x10xbf16>
+// DOT16:       %[[PANELS:.*]] = linalg.pack {{.*}}inner_tiles = [16, 2]{{.*}} -> tensor<4x15x16x2xbf16>
+// DOT16:       "buddy.conv_2d"(%{{.*}}, %[[PANELS]]
+func.func @oddRuns(%x: tensor<1x3x9x9xbf16>, %w: tensor<64x3x3x3xbf16>) -> tensor<1x64x7x7xf32> {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<1x64x7x7xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<1x64x7x7xf32>) -> tensor<1x64x7x7xf32>
+  %c = linalg.conv_2d_nchw_fchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
+      ins(%x, %w : tensor<1x3x9x9xbf16>, tensor<64x3x3x3xbf16>) outs(%init : tensor<1x64x7x7xf32>) -> tensor<1x64x7x7xf32>
+  return %c : tensor<1x64x7x7xf32>
 }
 
 // -----

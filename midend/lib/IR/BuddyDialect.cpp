@@ -121,8 +121,8 @@ LogicalResult Conv2DOp::verify() {
   for (ArrayRef<int64_t> pair : {getKernel(), getStrides(), getDilations()})
     if (pair.size() != 2 || pair[0] < 1 || pair[1] < 1)
       return emitOpError("takes two positive numbers each for kernel, strides and dilations");
-  int64_t depth = getKernel()[0] * getKernel()[1] * channels;
-  if (disagree(rhs.getDimSize(1), llvm::divideCeil(depth, rhs.getDimSize(3))))
+  int64_t steps = runs() * llvm::divideCeil(runWidth() * channels, rhs.getDimSize(3));
+  if (disagree(rhs.getDimSize(1), steps))
     return emitOpError("rhs does not have the depth of kernel and channels");
   if (in.getRank() == 4 && disagree(in.getDimSize(0), out.getDimSize(0)))
     return emitOpError("input and init differ in N");

@@ -125,7 +125,9 @@ struct DecomposeConv2D : OpRewritePattern<Conv2DOp> {
     AffineExpr tap = i * op.getKernel()[1] + j;
     if (op.getMirrored())
       tap = op.getKernel()[0] * op.getKernel()[1] - 1 - tap;
-    AffineExpr k = tap * channels + c;
+    // Of a run the packed depth is a whole number of steps.
+    int64_t width = op.runWidth(), depth = llvm::alignTo(width * channels, panel[1]);
+    AffineExpr k = tap.floorDiv(width) * depth + tap % width * channels + c;
     auto map = [&](ArrayRef<AffineExpr> exprs) {
       return AffineMap::get(rank + 3, 0, exprs, op.getContext());
     };

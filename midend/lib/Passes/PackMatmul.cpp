@@ -44,6 +44,20 @@ Value packRhs(PatternRewriter &rewriter, Location loc, Operand rhs, int64_t nr, 
       .getResult();
 }
 
+/// `value` with zeros after its last dimension, which becomes `extent` long.
+Value padded(PatternRewriter &rewriter, Location loc, Value value, int64_t extent) {
+  auto type = cast<RankedTensorType>(value.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  if (shape.back() == extent)
+    return value;
+  SmallVector<OpFoldResult> low(shape.size(), rewriter.getIndexAttr(0)), high(low);
+  high.back() = rewriter.getIndexAttr(extent - shape.back());
+  shape.back() = extent;
+  auto element = type.getElementType();
+  Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(element));
+  return tensor::PadOp::create(rewriter, loc, type.clone(shape), value, low, high, zero);
+}
+
 struct PackMatmul : OpRewritePattern<linalg::MatmulOp> {
   PackMatmul(MLIRContext *context, const PackMatmulPassOptions &options)
       : OpRewritePattern(context), options(options) {}
@@ -127,14 +141,18 @@ struct ConvolutionKernel {
     }
   }
 
-  /// [F/nr, H*W*C/kr, nr, kr].
-  Value pack(PatternRewriter &rewriter, Location loc, int64_t nr, int64_t kr) const {
+  /// [F/nr, steps, nr, kr], where a step begins after each `run` elements of a row.
+  Value pack(PatternRewriter &rewriter, Location loc, int64_t nr, int64_t kr, int64_t run) const {
     auto type = cast<RankedTensorType>(weight.getType());
     if (type.getDimSize(order[0]) % nr != 0 || type.getDimSize(order[1]) % kr != 0) {
       std::array<int64_t, 4> last{order[0], order[2], order[3], order[1]};
-      Value matrix =
-          tensor::CollapseShapeOp::create(rewriter, loc, transposed(rewriter, loc, weight, last),
-                                          SmallVector<ReassociationIndices>{{0}, {1, 2, 3}});
+      Value elements = transposed(rewriter, loc, weight, last);
+      bool ofRows = run != type.getDimSize(order[1]);
+      using Groups = SmallVector<ReassociationIndices>;
+      Value runs = tensor::CollapseShapeOp::create(
+          rewriter, loc, elements, ofRows ? Groups{{0}, {1}, {2, 3}} : Groups{{0}, {1, 2}, {3}});
+      Value matrix = tensor::CollapseShapeOp::create(
+          rewriter, loc, padded(rewriter, loc, runs, llvm::alignTo(run, kr)), Groups{{0}, {1, 2}});
       return packRhs(rewriter, loc, {matrix, /*transposed=*/true}, nr, kr);
     }
     // Nothing to fill up: one transposition.
@@ -174,10 +192,10 @@ struct PackConvolution : OpRewritePattern<linalg::Conv2DNchwFchwOp> {
     SmallVector<int64_t> kernel(shape.getShape().take_back(2)),
         dilations = pairOf(op.getDilations());
     ConvolutionKernel source(weight);
-    bool joined = kernel[1] == 1 || (dilations[1] == 1 && !source.mirrored);
-    int64_t run = shape.getDimSize(1) * (joined ? kernel[1] : 1);
-    int64_t kr = element.isBF16() && options.hasBf16Dot && run % 2 == 0 ? 2 : 1;
-    Value packed = source.pack(rewriter, loc, 2 * options.vectorBits / 32, kr);
+    bool readsRows = Conv2DOp::readsRows(kernel[1], dilations[1], source.mirrored);
+    int64_t run = shape.getDimSize(1) * (readsRows ? kernel[1] : 1);
+    int64_t kr = element.isBF16() && options.hasBf16Dot ? 2 : 1;
+    Value packed = source.pack(rewriter, loc, 2 * options.vectorBits / 32, kr, run);
     Value empty = init.getDefiningOp<linalg::FillOp>().getOutputs()[0];
     SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, empty), last;
     for (int64_t dim : toChannelsLast)

@@ -257,7 +257,9 @@ Values ProductEmitter::accumulateRun(Value row, int64_t count, Value iv, Values 
 Value ProductEmitter::packedStep(Value step) {
   if (rows->from)
     step = b.add(b.div(rows->from, tiling.kr), step);
-  return rows->runs == 1 ? step : b.add(b.mul(run, b.div(rows->depth, tiling.kr)), step);
+  if (rows->runs == 1)
+    return step;
+  return b.add(b.mul(run, b.div(b.add(rows->depth, tiling.kr - 1), tiling.kr)), step);
 }
 
 /// One packed step; `partial` when lhs ends within it.

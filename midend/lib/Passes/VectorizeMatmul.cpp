@@ -257,10 +257,8 @@ void emit(LoopBuilder &b, Conv2DOp op, ProductTiling::Machine machine) {
   Value in = op.getInput(), out = op.getInit();
   int64_t rank = cast<MemRefType>(in.getType()).getRank();
   int64_t channels = cast<MemRefType>(in.getType()).getShape().back();
-  int64_t height = op.getKernel()[0], width = op.getKernel()[1];
   int64_t dilationY = op.getDilations()[0], dilationX = op.getDilations()[1];
-  bool joined = width == 1 || (dilationX == 1 && !op.getMirrored());
-  int64_t perRow = joined ? 1 : width;
+  int64_t runs = op.runs(), perRow = runs / op.getKernel()[0];
   // Positions and channels are neighbours in memory: one index runs over both.
   SmallVector<ReassociationIndices> groups{{rank - 2, rank - 1}};
   for (int64_t dim = rank - 3; dim >= 0; --dim)
@@ -271,7 +269,7 @@ void emit(LoopBuilder &b, Conv2DOp op, ProductTiling::Machine machine) {
   auto emitLine = [&](Values image, Value y) {
     Value top = b.mul(y, op.getStrides()[0]);
     auto lhsAt = [&](Value x, Value run, Value k) {
-      Value tap = op.getMirrored() ? b.sub(b.index(height * perRow - 1), run) : run;
+      Value tap = op.getMirrored() ? b.sub(b.index(runs - 1), run) : run;
       Value kernelY = b.div(tap, perRow), kernelX = b.rem(tap, perRow);
       Value left = b.add(b.mul(x, op.getStrides()[1]), b.mul(kernelX, dilationX));
       Values indices(image);
@@ -284,8 +282,8 @@ void emit(LoopBuilder &b, Conv2DOp op, ProductTiling::Machine machine) {
       return indices;
     };
     product.emitRows({b.dim(out, rank - 2),
-                      height * perRow,
-                      b.index(joined ? width * channels : channels),
+                      runs,
+                      b.index(op.runWidth() * channels),
                       false,
                       {},
                       lhsAt,

@@ -58,8 +58,9 @@ def Buddy_Conv2DOp : Buddy_DestinationOp<"conv_2d"> {
     `out[n,y,x,f] = sum_{i,j,c} input[n, y*sy + i*dy, x*sx + j*dx, c] * w[f,i,j,c]`
 
     input `[N,H,W,C]` with its padding in place, init and result `[N,OH,OW,F]`; a single image
-    may go without N. C is static. rhs holds w, seen as the `[F, KH*KW*C]` right-hand side of a matmul, packed like
-    one: kr is 2 only where the elements of w that a step of the loop reads are even in number.
+    may go without N. C is static. rhs holds w, seen as the `[F, KH*KW*C]` right-hand side of a
+    matmul and packed like one, in which each of the runs that an output reads starts a step of its
+    own: a row of the window, or an element of it where those of a row are not neighbours.
     The init is overwritten. Accumulates in f32. `kernel`, `strides` and `dilations` are (y, x).
 
     If `mirrored`, w is read backwards along y and x, as the gradient of a convolution does:
@@ -70,6 +71,20 @@ def Buddy_Conv2DOp : Buddy_DestinationOp<"conv_2d"> {
                        DenseI64ArrayAttr:$dilations, UnitAttr:$mirrored);
   let results = (outs Variadic<AnyRankedTensor>:$result);
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
+    /// Whether a row of the window is one run: its elements are neighbours in input and w.
+    static bool readsRows(int64_t width, int64_t dilation, bool mirrored) {
+      return width == 1 || (dilation == 1 && !mirrored);
+    }
+    /// Elements of the window's width in one run.
+    int64_t runWidth() {
+      int64_t width = getKernel()[1];
+      return readsRows(width, getDilations()[1], getMirrored()) ? width : 1;
+    }
+    /// Runs of the window.
+    int64_t runs() { return getKernel()[0] * getKernel()[1] / runWidth(); }
+  }];
 }
 
 def Buddy_MatmulOp : Buddy_DestinationOp<"matmul"> {
