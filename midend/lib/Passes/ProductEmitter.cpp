@@ -279,11 +279,13 @@ Value ProductEmitter::loadWord(Value row, Value step, bool partial) {
   Type word = b.getI32Type();
   Value bits = vector::BitCastOp::create(b, VectorType::get(1, word), elements);
   Value scalar = vector::ExtractOp::create(b, bits, ArrayRef<int64_t>{0});
-  if (tiling.shifts) {
-    Value signs = arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(0x80808080)));
-    scalar = arith::XOrIOp::create(b, scalar, signs);
-  }
-  return spread(scalar);
+  return spread(tiling.shifts ? arith::XOrIOp::create(b, scalar, shift()) : scalar);
+}
+
+/// 128 in each byte of a word: as unsigned numbers, signed bytes with their sign bits turned over
+/// are larger by that.
+Value ProductEmitter::shift() {
+  return arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(0x80808080)));
 }
 
 /// A word's elements in every lane.
@@ -303,7 +305,7 @@ Values ProductEmitter::addDot(Value row, int64_t count, Value step, ValueRange s
   for (int64_t i = 0; i < count; ++i)
     add(loadWord(b.add(row, i), step, partial));
   if (tiling.shifts)
-    add(spread(arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(0x80808080)))));
+    add(spread(shift()));
   return next;
 }
 

@@ -101,6 +101,7 @@ private:
   Values addProducts(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
   llvm::SmallVector<Values> loadPanelStep(Value step);
   Value loadWord(Value row, Value step, bool partial);
+  Value shift();
   Value spread(Value word);
   Value packedStep(Value step);
   void storeSums(Value row, int64_t count, mlir::ValueRange sums);

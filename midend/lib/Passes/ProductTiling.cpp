@@ -68,6 +68,7 @@ StringRef buddy::refuseProduct(Value lhs, Value rhs, Value out,
   if (!type.areTrailingDimsContiguous(2))
     return "the panels of rhs must be contiguous";
   int64_t kr = type.getDimSize(3);
-  bool isPacked = ofBytes ? kr == 4 : kr == 1 || (kr == 2 && type.getElementType().isBF16());
+  bool isPacked = ofBytes ? kr == 4 && type.getDimSize(2) % 4 == 0
+                          : kr == 1 || (kr == 2 && type.getElementType().isBF16());
   return isPacked ? "" : "panels are packed by single depths, bf16 also by pairs, bytes by fours";
 }
