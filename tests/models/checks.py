@@ -97,15 +97,24 @@ def gradients(model: nn.Module, inputs: Inputs, backend: str) -> dict[str, torch
 
 
 def training(architecture: Architecture) -> float:
-    """The largest difference of a gradient from eager's.
+    """The largest difference of a gradient from eager's, or where that is too large, from f64's.
 
-    Gradients are compared as parts of the largest element of any of them: one that is zero but
-    for rounding says nothing.
+    MobileViT's in eager, for one, are 1.4e-3 from those in f64, and 8e-4 with one thread.
     """
     model, inputs = architecture.model(), architecture.example()
     expected = gradients(model, inputs, backend="")
     actual = gradients(model, inputs, backend="buddy")
     assert_none_where_eager_has_none(model, inputs, expected, actual)
+    from_eager = farthest_gradient(actual, expected)
+    if from_eager <= GRADIENT_TOLERANCE:
+        return from_eager
+    wide = {name: x.double() if x.is_floating_point() else x for name, x in inputs.items()}
+    return farthest_gradient(actual, gradients(copy.deepcopy(model).double(), wide, backend=""))
+
+
+def farthest_gradient(actual: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
+    """As parts of the largest element of any gradient: one that is zero but for rounding says
+    nothing."""
     largest = max(float(g.abs().amax()) for g in expected.values())
     assert largest > 0
 
