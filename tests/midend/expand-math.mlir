@@ -57,7 +57,7 @@ func.func @scaled(%x: vector<16xf32>) -> vector<16xf32> {
 // It looks a polynomial's 16 coefficients up in one, too.
 // AVX512-LABEL: func @pieces
 // AVX512:       %[[PIECE:.*]] = arith.fptosi {{.*}} : vector<16xf32> to vector<16xi32>
-// AVX512-COUNT-6: llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"(%{{.*}}, %[[PIECE]])
+// AVX512-COUNT-7: llvm.call_intrinsic "llvm.x86.avx512.permvar.sf.512"(%{{.*}}, %[[PIECE]])
 // AVX512-NOT:   scalef
 func.func @pieces(%x: vector<16xf32>) -> vector<16xf32> {
   %a = math.erf %x : vector<16xf32>
