@@ -27,7 +27,7 @@ def in_own_layout(op: OpOverload, decomposition: Callable) -> Callable:
     """`decomposition`, followed by copies of results that eager would lay out otherwise.
 
     Only an operand that is itself laid out otherwise than by its rows makes such a result. What the
-    op would do is asked where all sizes are known; symbolic ones, compared, would add guards.
+    op would do is asked where all sizes are known: symbols that it makes no trace would know.
     """
     aliases = any(result.alias_info for result in op._schema.returns)
     if op._schema.is_mutable or aliases or op._can_decompose():

@@ -256,7 +256,8 @@ def PackMatmulPass : Pass<"buddy-pack-matmul"> {
     reads a transposed weight as it lies in memory. buddy-hoist-prepare moves packs of weights.
     2-D convolutions become `buddy.conv_2d` between transpositions to channels last and back,
     depthwise ones reductions over windows.
-    Does not touch: batched matmuls (buddy-unpack-matmul) and integer ones, convolutions of groups of several channels.
+    Does not touch: batched matmuls (buddy-unpack-matmul) and other integer ones, convolutions of
+    groups of several channels.
   }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
                         "Bits of a vector register; a panel is two registers of f32 wide.">,
