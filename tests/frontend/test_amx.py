@@ -116,6 +116,17 @@ def test_convolutions(stride, dilation):
     check(lambda x: F.conv2d(x, weight, stride=stride, dilation=dilation), image)
 
 
+def test_groups_and_volumes():
+    grouped, volume = (torch.nn.Parameter(bf16(*s)) for s in ((80, 32, 3, 3), (40, 32, 2, 3, 3)))
+    check(
+        lambda x: (
+            F.conv2d(x, grouped, groups=2),
+            F.conv3d(x[:, :32].view(1, 32, 3, 7, 45), volume),
+        ),
+        bf16(1, 64, 21, 45),
+    )
+
+
 def test_what_padding_meets():
     """Infinities beyond the end of a row or of the depth are nobody's."""
     a, b = bf16(32, 40), bf16(40, 40)

@@ -25,6 +25,67 @@ def test_groups():
     check(lambda x, w: F.conv2d(x, w, padding=1, groups=4), (2, 4, 7, 7), (4, 1, 3, 3))
 
 
+GROUPS = [  # groups, and of each: channels, filters
+    (8, 4, 4),  # several share a vector
+    (5, 8, 8),  # whose lanes are not all used
+    (16, 3, 1),  # of odd depth
+    (4, 2, 4),
+    (3, 6, 12),  # a vector for each, partly used
+    (2, 5, 24),
+    (3, 16, 48),  # panels of three vectors
+    (2, 20, 72),  # several panels
+    (5, 40, 8),  # too many channels to share a vector
+    (4, 6, 3),  # too few filters for any
+    (37, 2, 16),  # tiles that the groups do not fill
+    (74, 4, 4),
+]
+
+
+@pytest.mark.parametrize(("groups", "channels", "filters"), GROUPS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_groups_of_channels(groups, channels, filters, dtype):
+    def convolve(x, w, b):
+        x = x * channels**-0.5
+        return (F.conv2d(x, w, b, padding=1, groups=groups),
+                F.conv2d(x[:1], w, stride=(1, 2), dilation=2, groups=groups))  # fmt: skip
+
+    shapes = (2, groups * channels, 7, 30), (groups * filters, channels, 3, 3), (groups * filters,)
+    tolerance = (1e-4, 1e-4) if dtype == torch.float32 else None
+    check(convolve, *shapes, dtype=dtype, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("groups", "channels", "filters"), [(1, 6, 33), (2, 16, 16), (8, 4, 4)])
+def test_volumes(groups, channels, filters, dtype):
+    def convolve(x, w, b):
+        x = x * channels**-0.5
+        return (F.conv3d(x, w, b, padding=1, groups=groups),
+                F.conv3d(x[:1], w, stride=(2, 1, 2), dilation=(1, 2, 1), groups=groups))  # fmt: skip
+
+    shapes = (2, groups * channels, 4, 5, 9), (groups * filters, channels, 3, 3, 2)
+    tolerance = (1e-4, 1e-4) if dtype == torch.float32 else None
+    check(convolve, *shapes, (groups * filters,), dtype=dtype, tolerance=tolerance)
+
+
+def test_depthwise_volumes():
+    check(lambda x, w: F.conv3d(x, w, padding=1, groups=40), (2, 40, 3, 4, 5), (40, 1, 3, 3, 3))
+
+
+def test_known_groups():
+    """Weights that are packed ahead of the call, in a network that stays channels last."""
+    torch.manual_seed(0)
+    shapes = (64, 2, 1, 1), (64, 4, 3, 3), (96, 16, 3, 3), (12, 96, 1, 1)
+    weights = [torch.nn.Parameter(torch.randn(shape) * 0.2) for shape in shapes]
+
+    def network(x):
+        for weight, groups in zip(weights, (1, 16, 4, 1)):
+            x = F.relu(F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=groups))
+        return x
+
+    with torch.no_grad():
+        check(network, (2, 2, 9, 14), tolerance=(1e-4, 1e-4))
+
+
 def test_single_window_leaves_a_border_over():
     """Output 1 × 1 from an input that the stride does not divide."""
 

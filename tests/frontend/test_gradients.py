@@ -48,6 +48,15 @@ def test_convolutions_of_whole_panels():
     check_gradients(lambda x, w: F.conv2d(x, w, padding=1), (3, 32, 7, 7), (32, 32, 1, 1))
 
 
+@pytest.mark.parametrize(("groups", "channels", "filters"), [(4, 8, 8), (2, 16, 48), (6, 2, 4)])
+def test_convolutions_of_groups(groups, channels, filters):
+    def convolve(x, w):
+        return F.conv2d(x * 0.3, w, stride=2, padding=1, groups=groups)
+
+    shape = (groups * filters, channels, 3, 3)
+    check_gradients(convolve, (3, groups * channels, 9, 8), shape, tolerance=(1e-4, 1e-4))
+
+
 def test_convolutions_of_other_ranks():
     check_gradients(lambda x, w: F.conv1d(x, w, stride=2), (2, 3, 10), (4, 3, 3))
     check_gradients(lambda x, w: F.conv3d(x, w), (1, 2, 4, 5, 4), (3, 2, 2, 2, 2))

@@ -5,7 +5,9 @@
 // Three query heads read one key/value head; the softmax is over keys.
 // CHECK-DAG:   affine_map<(d0, d1, d2, d3, d4) -> (d0, d1 floordiv 3, d3, d4)>
 // CHECK-DAG:   affine_map<(d0, d1, d2) -> (d1 floordiv 32, d2 floordiv 2, d1 mod 32, d2 mod 2)>
-// CHECK:       #[[BACKWARDS:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d2 floordiv 32, (-(d3 * 3 + d4) + 8) * 8 + d5, d2 mod 32, 0)>
+// CHECK-DAG:   #[[OWN:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d0 + d3, d1 + d4, (d2 floordiv 40) * 8 + d5)>
+// CHECK-DAG:   #[[PANELS:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> ((d2 floordiv 40) * 2 + (d2 mod 40) floordiv 32, (d3 * 3 + d4) * 8 + d5, (d2 mod 40) mod 32, 0)>
+// CHECK-DAG:   #[[BACKWARDS:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d2 floordiv 32, (-(d3 * 3 + d4) + 8) * 8 + d5, d2 mod 32, 0)>
 // CHECK-LABEL: func @attention
 // CHECK-NOT:   buddy.attention
 // CHECK:       arith.maximumf
@@ -36,20 +38,30 @@ func.func @matmul(%a: tensor<?x65xbf16>, %b: tensor<2x33x32x2xbf16>, %init: tens
 // -----
 
 // CHECK-LABEL: func @convolution
-// CHECK-NOT:   buddy.conv_2d
+// CHECK-NOT:   buddy.conv
 // CHECK:       linalg.generic
 // CHECK-SAME:    iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]
 func.func @convolution(%x: tensor<5x5x8xf32>, %w: tensor<1x72x32x1xf32>, %e: tensor<3x3x32xf32>) -> tensor<3x3x32xf32> {
-  %c = "buddy.conv_2d"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
+  %c = "buddy.conv"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
       : (tensor<5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<3x3x32xf32>) -> tensor<3x3x32xf32>
   return %c : tensor<3x3x32xf32>
 }
 
+// Each filter reads its group: 2 panels for the 40 filters of one.
+// CHECK-LABEL: func @groups
+// CHECK-NOT:   buddy.conv
+// CHECK:       linalg.generic {indexing_maps = [#[[OWN]], #[[PANELS]],
+func.func @groups(%x: tensor<5x5x16xf32>, %w: tensor<4x72x32x1xf32>, %e: tensor<3x3x80xf32>) -> tensor<3x3x80xf32> {
+  %c = "buddy.conv"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, group = array<i64: 8, 40>}
+      : (tensor<5x5x16xf32>, tensor<4x72x32x1xf32>, tensor<3x3x80xf32>) -> tensor<3x3x80xf32>
+  return %c : tensor<3x3x80xf32>
+}
+
 // CHECK-LABEL: func @mirrored
-// CHECK-NOT:   buddy.conv_2d
+// CHECK-NOT:   buddy.conv
 // CHECK:       linalg.generic {indexing_maps = [#{{.*}}, #[[BACKWARDS]],
 func.func @mirrored(%x: tensor<5x5x8xf32>, %w: tensor<1x72x32x1xf32>, %e: tensor<3x3x32xf32>) -> tensor<3x3x32xf32> {
-  %c = "buddy.conv_2d"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, mirrored}
+  %c = "buddy.conv"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, mirrored}
       : (tensor<5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<3x3x32xf32>) -> tensor<3x3x32xf32>
   return %c : tensor<3x3x32xf32>
 }

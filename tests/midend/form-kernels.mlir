@@ -28,18 +28,18 @@ func.func @forward(%x: tensor<4x64xf32>, %w: tensor<8x64x16x1xf32>, %b: tensor<1
 // -----
 
 // What is stored into a slice is tiled; the convolution that it ends is part of it.
-// CHECK-LABEL: func private @conv_2d_0
-// CHECK:       "buddy.conv_2d"
+// CHECK-LABEL: func private @conv_0
+// CHECK:       "buddy.conv"
 // CHECK:       linalg.generic
 // CHECK-SAME:    buddy.tile_dims = array<i64: 0, 1, 2>
 // CHECK:       tensor.insert_slice
 // CHECK-LABEL: func @padded
 // CHECK:       bufferization.alloc_tensor
-// CHECK:       call @conv_2d_0
+// CHECK:       call @conv_0
 func.func @padded(%x: tensor<5x5x8xf32>, %w: tensor<1x72x32x1xf32>) -> tensor<5x5x32xf32> {
   %zero = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<3x3x32xf32>
-  %c = "buddy.conv_2d"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
+  %c = "buddy.conv"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
       : (tensor<5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<3x3x32xf32>) -> tensor<3x3x32xf32>
   %r = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, j, k)>, affine_map<(i, j, k) -> (i, j, k)>], iterator_types = ["parallel", "parallel", "parallel"]}
       ins(%c : tensor<3x3x32xf32>) outs(%e : tensor<3x3x32xf32>) {

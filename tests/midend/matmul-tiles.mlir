@@ -83,11 +83,11 @@ func.func @vectors(%few: memref<15x64xbf16>, %b: memref<1x32x32x2xbf16>, %c: mem
 // CHECK-LABEL: func @few_channels
 // CHECK-NOT:   amx.tile_
 func.func @convolution(%a: memref<9x33x32xbf16>, %b: memref<1x144x32x2xbf16>, %c: memref<4x16x32xf32>) {
-  "buddy.conv_2d"(%a, %b, %c) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>} : (memref<9x33x32xbf16>, memref<1x144x32x2xbf16>, memref<4x16x32xf32>) -> ()
+  "buddy.conv"(%a, %b, %c) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>} : (memref<9x33x32xbf16>, memref<1x144x32x2xbf16>, memref<4x16x32xf32>) -> ()
   return
 }
 func.func @few_channels(%a: memref<9x34x2xbf16>, %b: memref<1x9x32x2xbf16>, %c: memref<7x32x32xf32>) {
-  "buddy.conv_2d"(%a, %b, %c) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>} : (memref<9x34x2xbf16>, memref<1x9x32x2xbf16>, memref<7x32x32xf32>) -> ()
+  "buddy.conv"(%a, %b, %c) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>} : (memref<9x34x2xbf16>, memref<1x9x32x2xbf16>, memref<7x32x32xf32>) -> ()
   return
 }
 

@@ -73,10 +73,10 @@ func.func @mixed(%x: tensor<1x5x6x8xf32>, %y: tensor<1x8x5x6xf32>) -> tensor<1x8
 
 // A batch of one image is no batch.
 // CHECK-LABEL: func @one_image
-// CHECK:       "buddy.conv_2d"{{.*}} : (tensor<5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<3x3x32xf32>) -> tensor<3x3x32xf32>
+// CHECK:       "buddy.conv"{{.*}} : (tensor<5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<3x3x32xf32>) -> tensor<3x3x32xf32>
 // CHECK:       tensor.expand_shape
 func.func @one_image(%x: tensor<1x5x5x8xf32>, %w: tensor<1x72x32x1xf32>, %e: tensor<1x3x3x32xf32>) -> tensor<1x3x3x32xf32> {
-  %c = "buddy.conv_2d"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
+  %c = "buddy.conv"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
       : (tensor<1x5x5x8xf32>, tensor<1x72x32x1xf32>, tensor<1x3x3x32xf32>) -> tensor<1x3x3x32xf32>
   return %c : tensor<1x3x3x32xf32>
 }

@@ -29,12 +29,12 @@ func.func private @matmul(%x: tensor<4x64xf32>, %w: tensor<8x64x16x1xf32>, %b: t
 // CHECK-SAME:    %[[IN:[a-z0-9]+]]: tensor<58x58x64xf32>
 // CHECK:       scf.forall (%{{.*}}, %[[Y:.*]]) = (0, 0) to (128, 56) step (32, 1) shared_outs(%[[OUT:.*]] = %{{.*}}) -> (tensor<56x56x128xf32>)
 // CHECK:         tensor.extract_slice %[[IN]][%[[Y]], 0, 0] [3, 58, 64]
-// CHECK:         "buddy.conv_2d"
+// CHECK:         "buddy.conv"
 // CHECK:         linalg.generic
 // CHECK-NOT:   tensor.empty
 func.func private @convolution(%x: tensor<58x58x64xf32>, %w: tensor<4x576x32x1xf32>, %dest: tensor<58x58x128xf32>) -> tensor<58x58x128xf32> attributes {buddy.kernel} {
   %e = tensor.empty() : tensor<56x56x128xf32>
-  %c = "buddy.conv_2d"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
+  %c = "buddy.conv"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
       : (tensor<58x58x64xf32>, tensor<4x576x32x1xf32>, tensor<56x56x128xf32>) -> tensor<56x56x128xf32>
   %r = linalg.generic {indexing_maps = [affine_map<(i, j, k) -> (i, j, k)>, affine_map<(i, j, k) -> (i, j, k)>], iterator_types = ["parallel", "parallel", "parallel"]}
       ins(%c : tensor<56x56x128xf32>) outs(%e : tensor<56x56x128xf32>) attrs = {buddy.tile_dims = array<i64: 0, 1, 2>} {
@@ -44,6 +44,22 @@ func.func private @convolution(%x: tensor<58x58x64xf32>, %w: tensor<4x576x32x1xf
   } -> tensor<56x56x128xf32>
   %i = tensor.insert_slice %r into %dest[1, 1, 0] [56, 56, 128] [1, 1, 1] : tensor<56x56x128xf32> into tensor<58x58x128xf32>
   return %i : tensor<58x58x128xf32>
+}
+
+// -----
+
+// A tile holds whole groups, and reads their channels and panels alone. Volumes are tiled alike.
+// CHECK-LABEL: func private @groups
+// CHECK:       scf.forall (%[[F:.*]], %[[Z:.*]], %[[Y:.*]]) = (0, 0, 0) to (192, 6, 56) step (96, 1, 1)
+// CHECK:         %[[C:.*]] = affine.apply #{{.*}}(%[[F]])
+// CHECK:         tensor.extract_slice %arg0[%[[Z]], %[[Y]], 0, %[[C]]] [3, 3, 58, 64]
+// CHECK:         %[[P:.*]] = affine.apply #{{.*}}(%[[F]])
+// CHECK:         tensor.extract_slice %arg1[%[[P]], 0, 0, 0] [4, 864, 32, 1]
+// CHECK:         "buddy.conv"
+func.func private @groups(%x: tensor<8x58x58x128xf32>, %w: tensor<8x864x32x1xf32>, %e: tensor<6x56x56x192xf32>) -> tensor<6x56x56x192xf32> attributes {buddy.kernel} {
+  %c = "buddy.conv"(%x, %w, %e) {kernel = array<i64: 3, 3, 3>, strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, group = array<i64: 32, 48>, buddy.tile_dims = array<i64: 0, 1, 2, 3>}
+      : (tensor<8x58x58x128xf32>, tensor<8x864x32x1xf32>, tensor<6x56x56x192xf32>) -> tensor<6x56x56x192xf32>
+  return %c : tensor<6x56x56x192xf32>
 }
 
 // -----

@@ -104,9 +104,9 @@ func.func @strided(%a: memref<4x64xf32, strided<[128, 2]>>, %b: memref<1x64x32x1
 // CHECK-COUNT-10: vector.fma
 // CHECK-NOT:   vector.fma
 // CHECK-COUNT-10: vector.store
-// CHECK-NOT:   buddy.conv_2d
+// CHECK-NOT:   buddy.conv
 func.func @convolution(%x: memref<7x11x8xf32>, %w: memref<1x72x32x1xf32>, %out: memref<3x5x32xf32>) {
-  "buddy.conv_2d"(%x, %w, %out) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>}
+  "buddy.conv"(%x, %w, %out) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>}
       : (memref<7x11x8xf32>, memref<1x72x32x1xf32>, memref<3x5x32xf32>) -> ()
   return
 }
@@ -122,8 +122,42 @@ func.func @convolution(%x: memref<7x11x8xf32>, %w: memref<1x72x32x1xf32>, %out: 
 // CHECK-COUNT-10: vector.fma
 // CHECK-NOT:   vector.fma
 func.func @mirrored(%x: memref<5x7x8xf32>, %w: memref<1x72x32x1xf32>, %out: memref<3x5x32xf32>) {
-  "buddy.conv_2d"(%x, %w, %out) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, mirrored}
+  "buddy.conv"(%x, %w, %out) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, mirrored}
       : (memref<5x7x8xf32>, memref<1x72x32x1xf32>, memref<3x5x32xf32>) -> ()
+  return
+}
+
+// -----
+
+// Each group reads its own channels, with panels of its own: 16 sums of a vector each, nothing
+// left over.
+// CHECK-LABEL: func @groups
+// CHECK:       scf.for %[[GROUP:.*]] = %{{.*}} to %{{c4.*}} step
+// CHECK:         %[[FIRST:.*]] = arith.muli %[[GROUP]], %{{c8.*}}
+// CHECK:         scf.for %{{.*}} = %{{.*}} to %{{c9.*}} step {{.*}} iter_args
+// CHECK:           scf.for %[[K:.*]] = %{{.*}} to %{{c8.*}} step {{.*}} iter_args
+// CHECK:             %[[CHANNEL:.*]] = arith.addi %[[FIRST]], %[[K]]
+// CHECK:             memref.load %arg0[%{{.*}}, %{{.*}}, %[[CHANNEL]]]
+// CHECK-COUNT-5: vector.fma {{.*}} : vector<16xf32>
+// CHECK-NOT:   vector.fma
+func.func @groups(%x: memref<5x7x32xf32>, %w: memref<4x72x16x1xf32>, %out: memref<3x5x64xf32>) {
+  "buddy.conv"(%x, %w, %out) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, group = array<i64: 8, 16>}
+      : (memref<5x7x32xf32>, memref<4x72x16x1xf32>, memref<3x5x64xf32>) -> ()
+  return
+}
+
+// -----
+
+// Four groups share a vector: it reads their 16 channels, and each lane chooses that of its group.
+// CHECK-LABEL: func @small_groups
+// CHECK:       scf.for %{{.*}} = %{{.*}} to %{{c9.*}} step {{.*}} iter_args
+// CHECK-NOT:   scf.for
+// CHECK:       %[[ALL:.*]] = vector.load %arg0{{.*}} vector<16xf32>
+// CHECK:       vector.shuffle %[[ALL]], %[[ALL]] [0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12]
+// CHECK:       vector.shuffle {{.*}} [3, 3, 3, 3, 7, 7, 7, 7, 11, 11, 11, 11, 15, 15, 15, 15]
+func.func @small_groups(%x: memref<5x7x32xf32>, %w: memref<2x36x16x1xf32>, %out: memref<3x5x32xf32>) {
+  "buddy.conv"(%x, %w, %out) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, group = array<i64: 4, 4>}
+      : (memref<5x7x32xf32>, memref<2x36x16x1xf32>, memref<3x5x32xf32>) -> ()
   return
 }
 
@@ -232,9 +266,9 @@ func.func @unpacked_bytes(%a: memref<48x64xi8>, %b: memref<64x32xi8>, %t: memref
 // CHECK:       scf.for %[[K:[^ ]*]] =
 // CHECK:         vector.load %arg2
 // CHECK:         scf.for %[[STEP:[^ ]*]] =
+// CHECK:           %[[ROW:.*]] = arith.addi %[[K]], %[[STEP]]
 // CHECK:           %[[EIGHT:.*]] = arith.constant 8
-// CHECK:           %[[NEXT:.*]] = arith.addi %[[STEP]], %[[EIGHT]]
-// CHECK:           %[[AHEAD:.*]] = arith.addi %[[K]], %[[NEXT]]
+// CHECK:           %[[AHEAD:.*]] = arith.addi %[[ROW]], %[[EIGHT]]
 // CHECK:           memref.prefetch %arg1[%[[AHEAD]], {{.*}}], read, locality<2>, data
 // CHECK:           vector.load %arg1
 // CHECK:         vector.store {{.*}} %arg2

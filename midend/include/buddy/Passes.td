@@ -247,6 +247,24 @@ def OutlineParallelPass : Pass<"buddy-outline-parallel", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def PackConvolutionPass : Pass<"buddy-pack-convolution"> {
+  let summary = "Bring convolutions to channels last and pack their kernels.";
+  let description = [{
+    Needs: convolutions on tensors with channels first and a zero-filled init, f32, bf16 or f16, of
+    any number of spatial dimensions, with or without groups: linalg's named ones or generics.
+    Leaves: `buddy.conv` between transpositions to channels last and back, its kernel in panels of
+    the register tile; buddy-hoist-prepare moves the packing of weights. Depthwise ones become
+    reductions over windows, channels last too.
+    Does not touch: groups of a few filters that do not divide a vector.
+  }];
+  let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
+                        "Bits of a vector register; a panel is up to three registers of f32 wide.">,
+                 Option<"hasBf16Dot", "has-bf16-dot", "bool", /*default=*/"false",
+                        "Interleave pairs of bf16 channels for the CPU's dot product.">];
+  let dependentDialects = ["::buddy::BuddyDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
+}
+
 def PackMatmulPass : Pass<"buddy-pack-matmul"> {
   let summary = "Pack the right-hand side of products into panels of the register tile.";
   let description = [{
@@ -254,10 +272,7 @@ def PackMatmulPass : Pass<"buddy-pack-matmul"> {
     are added up in i32.
     Leaves: `buddy.matmul` of the left-hand side and a `linalg.pack` of the right one. The pack
     reads a transposed weight as it lies in memory. buddy-hoist-prepare moves packs of weights.
-    2-D convolutions become `buddy.conv_2d` between transpositions to channels last and back,
-    depthwise ones reductions over windows.
-    Does not touch: batched matmuls (buddy-unpack-matmul) and other integer ones, convolutions of
-    groups of several channels.
+    Does not touch: batched matmuls (buddy-unpack-matmul) and other integer ones.
   }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
                         "Bits of a vector register; a panel is two registers of f32 wide.">,

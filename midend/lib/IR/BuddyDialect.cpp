@@ -50,7 +50,7 @@ void MatmulOp::getEffects(
   destinationEffects(*this, effects);
 }
 
-void Conv2DOp::getEffects(
+void ConvOp::getEffects(
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
   destinationEffects(*this, effects);
 }
@@ -109,22 +109,28 @@ LogicalResult MatmulOp::verify() {
   return success();
 }
 
-LogicalResult Conv2DOp::verify() {
+LogicalResult ConvOp::verify() {
   ShapedType in = shaped(getInput()), rhs = shaped(getRhs()), out = shaped(getInit());
-  if (in.getRank() < 3 || in.getRank() > 4 || rhs.getRank() != 4 || out.getRank() != in.getRank())
+  for (ArrayRef<int64_t> numbers : {getKernel(), getStrides(), getDilations()})
+    if (numbers.empty() || numbers.size() != getKernel().size() ||
+        llvm::min_element(numbers)[0] < 1)
+      return emitOpError("takes positive kernel, strides and dilations, one for each dimension");
+  int64_t spatial = spatialRank();
+  if (in.getRank() < spatial + 1 || in.getRank() > spatial + 2 || rhs.getRank() != 4 ||
+      out.getRank() != in.getRank())
     return emitOpError("takes input [N,H,W,C], rhs [F/nr,K/kr,nr,kr] and init [N,OH,OW,F]");
   if (ShapedType::isDynamicShape(rhs.getShape().drop_front(2)))
     return emitOpError("takes a static panel shape");
-  int64_t channels = in.getShape().back();
-  if (ShapedType::isDynamic(channels))
+  if (isGrouped() && (getGroup().size() != 2 || llvm::min_element(getGroup())[0] < 1))
+    return emitOpError("takes the numbers of a group's channels and filters");
+  if (ShapedType::isDynamic(channels()))
     return emitOpError("takes a static number of channels");
-  for (ArrayRef<int64_t> pair : {getKernel(), getStrides(), getDilations()})
-    if (pair.size() != 2 || pair[0] < 1 || pair[1] < 1)
-      return emitOpError("takes two positive numbers each for kernel, strides and dilations");
-  int64_t steps = runs() * llvm::divideCeil(runWidth() * channels, rhs.getDimSize(3));
+  if (sharesPanels() && channels() % rhs.getDimSize(3) != 0)
+    return emitOpError("takes groups of whole steps where several share a panel");
+  int64_t steps = runs() * llvm::divideCeil(runWidth() * channels(), rhs.getDimSize(3));
   if (disagree(rhs.getDimSize(1), steps))
     return emitOpError("rhs does not have the depth of kernel and channels");
-  if (in.getRank() == 4 && disagree(in.getDimSize(0), out.getDimSize(0)))
+  if (in.getRank() == spatial + 2 && disagree(in.getDimSize(0), out.getDimSize(0)))
     return emitOpError("input and init differ in N");
   return success();
 }

@@ -53,17 +53,18 @@ Value slice(OpBuilder &b, Value source, ArrayRef<OpFoldResult> from,
   return tensor::ExtractSliceOp::create(b, source.getLoc(), source, from, extent, strides);
 }
 
+OpFoldResult apply(OpBuilder &b, Location loc, AffineExpr expr, OpFoldResult operand) {
+  return affine::makeComposedFoldedAffineApply(b, loc, expr, {operand});
+}
+
 /// The panels of a packed operand that hold columns from `offset` on.
 Value slicePanels(OpBuilder &b, Value rhs, OpFoldResult offset, OpFoldResult size) {
   int64_t width = cast<RankedTensorType>(rhs.getType()).getDimSize(2);
   AffineExpr column = b.getAffineDimExpr(0);
-  auto apply = [&](AffineExpr expr, OpFoldResult operand) {
-    return affine::makeComposedFoldedAffineApply(b, rhs.getLoc(), expr, {operand});
-  };
   SmallVector<OpFoldResult> from(4, b.getIndexAttr(0));
-  from[0] = apply(column.floorDiv(width), offset);
+  from[0] = apply(b, rhs.getLoc(), column.floorDiv(width), offset);
   SmallVector<OpFoldResult> extent = tensor::getMixedSizes(b, rhs.getLoc(), rhs);
-  extent[0] = apply(column.ceilDiv(width), size);
+  extent[0] = apply(b, rhs.getLoc(), column.ceilDiv(width), size);
   return slice(b, rhs, from, extent);
 }
 
@@ -81,9 +82,17 @@ Value sliceColumns(OpBuilder &b, buddy::MatmulOp op, ArrayRef<OpFoldResult> offs
   return slice(b, op.getRhs(), from, extent);
 }
 
-Value sliceColumns(OpBuilder &b, buddy::Conv2DOp op, ArrayRef<OpFoldResult> offsets,
+/// A tile of a grouped convolution holds whole groups.
+Value sliceColumns(OpBuilder &b, buddy::ConvOp op, ArrayRef<OpFoldResult> offsets,
                    ArrayRef<OpFoldResult> sizes) {
-  return slicePanels(b, op.getRhs(), offsets.back(), sizes.back());
+  if (!op.isGrouped() || op.sharesPanels())
+    return slicePanels(b, op.getRhs(), offsets.back(), sizes.back());
+  AffineExpr panel = b.getAffineDimExpr(0).ceilDiv(op.getGroup()[1]) * op.panelsOfGroup();
+  SmallVector<OpFoldResult> from(4, b.getIndexAttr(0));
+  SmallVector<OpFoldResult> extent = tensor::getMixedSizes(b, op.getLoc(), op.getRhs());
+  from[0] = apply(b, op.getLoc(), panel, offsets.back());
+  extent[0] = apply(b, op.getLoc(), panel, sizes.back());
+  return slice(b, op.getRhs(), from, extent);
 }
 
 /// What they read of the left-hand side.
@@ -95,20 +104,25 @@ Value sliceRows(OpBuilder &b, buddy::MatmulOp op, ArrayRef<OpFoldResult> offsets
   return slice(b, op.getLhs(), from, extent);
 }
 
-Value sliceRows(OpBuilder &b, buddy::Conv2DOp op, ArrayRef<OpFoldResult> offsets,
+Value sliceRows(OpBuilder &b, buddy::ConvOp op, ArrayRef<OpFoldResult> offsets,
                 ArrayRef<OpFoldResult> sizes) {
   SmallVector<OpFoldResult> from(offsets), extent(sizes);
-  from.back() = b.getIndexAttr(0);
-  extent.back() = tensor::getMixedSizes(b, op.getLoc(), op.getInput()).back();
   AffineExpr d = b.getAffineDimExpr(0);
-  int64_t y = from.size() - 3;
-  for (int64_t i : {0, 1}) {
+  auto set = [&](int64_t dim, AffineExpr ofOffset, AffineExpr ofSize) {
+    from[dim] = apply(b, op.getLoc(), ofOffset, offsets[dim]);
+    extent[dim] = apply(b, op.getLoc(), ofSize, sizes[dim]);
+  };
+  int64_t channels = from.size() - 1, first = channels - op.spatialRank();
+  for (int64_t i = 0; i < op.spatialRank(); ++i) {
     int64_t stride = op.getStrides()[i], reach = op.getDilations()[i] * (op.getKernel()[i] - 1);
-    auto apply = [&](AffineExpr expr, OpFoldResult operand) {
-      return affine::makeComposedFoldedAffineApply(b, op.getLoc(), expr, {operand});
-    };
-    from[y + i] = apply(d * stride, offsets[y + i]);
-    extent[y + i] = apply((d - 1) * stride + reach + 1, sizes[y + i]);
+    set(first + i, d * stride, (d - 1) * stride + reach + 1);
+  }
+  if (op.isGrouped()) {
+    AffineExpr ofGroups = d.ceilDiv(op.getGroup()[1]) * op.getGroup()[0];
+    set(channels, ofGroups, ofGroups);
+  } else {
+    from[channels] = b.getIndexAttr(0);
+    extent[channels] = tensor::getMixedSizes(b, op.getLoc(), op.getInput()).back();
   }
   return slice(b, op.getInput(), from, extent);
 }
@@ -194,8 +208,8 @@ void buddy::registerDialect(DialectRegistry &registry) {
     AttentionOp::attachInterface<DestinationModel<AttentionOp>>(*context);
     MatmulOp::attachInterface<DestinationModel<MatmulOp>>(*context);
     MatmulOp::attachInterface<ProductTiling<MatmulOp>>(*context);
-    Conv2DOp::attachInterface<DestinationModel<Conv2DOp>>(*context);
-    Conv2DOp::attachInterface<ProductTiling<Conv2DOp>>(*context);
+    ConvOp::attachInterface<DestinationModel<ConvOp>>(*context);
+    ConvOp::attachInterface<ProductTiling<ConvOp>>(*context);
     ScatterOp::attachInterface<DestinationModel<ScatterOp>>(*context);
     SortOp::attachInterface<DestinationModel<SortOp>>(*context);
     context->loadDialect<affine::AffineDialect, arith::ArithDialect, tensor::TensorDialect>();

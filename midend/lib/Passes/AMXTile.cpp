@@ -159,14 +159,14 @@ void ProductEmitter::emitTiles(Value row, int64_t rowTiles, Value before) {
   auto lhsAt = [&](Value run, Value i, Value k) { return rows->lhsAt(b.add(row, i), run, k); };
   auto rhsAt = [&](Value iv, Value step, Value column) {
     run = iv;
-    return Values{place(), packedStep(step), b.mul(column, tiling.kr)};
+    return Values{rhs.place(), packedStep(step), b.mul(column, tiling.kr)};
   };
   tile->compute({rowTiles,
                  tiling.vectors,
                  rows->runs,
                  rows->depth,
                  {lhs, rows->lhsStride, lhsAt},
-                 {panels, {}, rhsAt}});
+                 {rhs.panels, {}, rhsAt}});
   b.loop(before, b.index(rowTiles * AMXTile::rows), 1, [&](Value i) {
     Values sums;
     for (int64_t j = 0; j < tiling.vectors; ++j) {

@@ -108,53 +108,66 @@ struct DecomposeMatmul : OpRewritePattern<MatmulOp> {
   }
 };
 
-struct DecomposeConv2D : OpRewritePattern<Conv2DOp> {
+struct DecomposeConv : OpRewritePattern<ConvOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(Conv2DOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
     if (op.getResult().empty())
       return rewriter.notifyMatchFailure(op, "operands are memrefs: decompose before bufferizing");
     LoopBuilder b(op.getLoc(), rewriter);
-    ArrayRef<int64_t> panel = cast<ShapedType>(op.getRhs().getType()).getShape().take_back(2);
-    auto in = cast<ShapedType>(op.getInput().getType());
-    int64_t channels = in.getShape().back(), rank = in.getRank();
-    AffineExpr y, x, f, i, j, c, n;
-    bindDims(op.getContext(), y, x, f, i, j, c);
-    // The image's number comes first, where there is one.
-    if (rank == 4)
-      bindDims(op.getContext(), n, y, x, f, i, j, c);
-    AffineExpr tap = i * op.getKernel()[1] + j;
-    if (op.getMirrored())
-      tap = op.getKernel()[0] * op.getKernel()[1] - 1 - tap;
-    // Of a run the packed depth is a whole number of steps.
-    int64_t width = op.runWidth(), depth = llvm::alignTo(width * channels, panel[1]);
-    AffineExpr k = tap.floorDiv(width) * depth + tap % width * channels + c;
-    auto map = [&](ArrayRef<AffineExpr> exprs) {
-      return AffineMap::get(rank + 3, 0, exprs, op.getContext());
-    };
-    auto ofImage = [&](ArrayRef<AffineExpr> exprs) {
-      SmallVector<AffineExpr> all(exprs);
-      if (rank == 4)
-        all.insert(all.begin(), n);
-      return map(all);
-    };
-    auto along = [&](AffineExpr out, AffineExpr kernel, int64_t axis) {
-      return out * op.getStrides()[axis] + kernel * op.getDilations()[axis];
-    };
+    int64_t parallel = cast<ShapedType>(op.getInit().getType()).getRank();
     Type type = sumTypeOf(op.getInput());
     Value zeros = filled(b, tensor::getMixedSizes(b, op.getLoc(), op.getInit()), type, 0.0);
     // Its shape alone is read: the extents of the loops over the kernel.
-    Value window =
-        tensor::EmptyOp::create(b, {op.getKernel()[0], op.getKernel()[1], channels}, type);
-    Value sums =
-        generic(b, {op.getInput(), op.getRhs(), window}, zeros,
-                {ofImage({along(y, i, 0), along(x, j, 1), c}),
-                 map({f.floorDiv(panel[0]), k.floorDiv(panel[1]), f % panel[0], k % panel[1]}),
-                 map({i, j, c}), ofImage({y, x, f})},
-                rank, [&](LoopBuilder &b, ValueRange arguments) {
-                  return multiplyAdd(b, {arguments[0], arguments[1], arguments[3]}, type);
-                });
+    SmallVector<int64_t> extents(op.getKernel());
+    extents.push_back(op.channels());
+    Value window = tensor::EmptyOp::create(b, extents, type);
+    Value sums = generic(b, {op.getInput(), op.getRhs(), window}, zeros, mapsOf(op), parallel,
+                         [&](LoopBuilder &b, ValueRange arguments) {
+                           return multiplyAdd(b, {arguments[0], arguments[1], arguments[3]}, type);
+                         });
     rewriter.replaceOp(op, stored(b, sums, op.getInit()));
     return success();
+  }
+
+  /// Of input, rhs, window and result, over [image,] positions, filter, elements of the window,
+  /// channel.
+  static SmallVector<AffineMap> mapsOf(ConvOp op) {
+    int64_t parallel = cast<ShapedType>(op.getInit().getType()).getRank();
+    int64_t spatial = op.spatialRank(), loops = parallel + spatial + 1;
+    int64_t first = parallel - 1 - spatial; // of the positions
+    SmallVector<AffineExpr> d;
+    for (int64_t loop = 0; loop < loops; ++loop)
+      d.push_back(getAffineDimExpr(loop, op.getContext()));
+    ArrayRef<AffineExpr> all = d, result = all.take_front(parallel),
+                         window = all.drop_front(parallel);
+    AffineExpr filter = result.back(), channel = window.back();
+    SmallVector<AffineExpr> input(result.take_front(first));
+    AffineExpr tap = getAffineConstantExpr(0, op.getContext());
+    for (int64_t i = 0; i < spatial; ++i) {
+      input.push_back(result[first + i] * op.getStrides()[i] + window[i] * op.getDilations()[i]);
+      tap = tap * op.getKernel()[i] + window[i];
+    }
+    if (op.getMirrored())
+      tap = op.taps() - 1 - tap;
+    AffineExpr column = filter;
+    if (op.isGrouped()) {
+      AffineExpr group = filter.floorDiv(op.getGroup()[1]);
+      input.push_back(group * op.getGroup()[0] + channel);
+      if (!op.sharesPanels())
+        column = group * (op.panelsOfGroup() * op.panelWidth()) + filter % op.getGroup()[1];
+    } else {
+      input.push_back(channel);
+    }
+    // Of a run the packed depth is a whole number of steps.
+    ArrayRef<int64_t> panel = cast<ShapedType>(op.getRhs().getType()).getShape().take_back(2);
+    int64_t width = op.runWidth(), depth = llvm::alignTo(width * op.channels(), panel[1]);
+    AffineExpr k = tap.floorDiv(width) * depth + tap % width * op.channels() + channel;
+    auto map = [&](ArrayRef<AffineExpr> exprs) {
+      return AffineMap::get(loops, 0, exprs, op.getContext());
+    };
+    return {map(input),
+            map({column.floorDiv(panel[0]), k.floorDiv(panel[1]), column % panel[0], k % panel[1]}),
+            map(window), map(result)};
   }
 };
 
@@ -317,7 +330,7 @@ struct DecomposePass : impl::DecomposePassBase<DecomposePass> {
   using Base::Base;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<DecomposeAttention, DecomposeMatmul, DecomposeConv2D>(&getContext());
+    patterns.add<DecomposeAttention, DecomposeMatmul, DecomposeConv>(&getContext());
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 };

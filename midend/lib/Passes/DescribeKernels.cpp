@@ -21,7 +21,7 @@ StringRef arithmeticOf(func::FuncOp kernel) {
       continue;
     Type element = getElementTypeOrSelf(destination.getDpsInputs().front().getType());
     bool isProduct =
-        isa<AttentionOp, Conv2DOp, MatmulOp>(op) || isa<linalg::ContractionOpInterface>(op);
+        isa<AttentionOp, ConvOp, MatmulOp>(op) || isa<linalg::ContractionOpInterface>(op);
     if (isProduct) {
       type = element;
       break;

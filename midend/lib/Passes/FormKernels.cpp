@@ -180,7 +180,7 @@ bool isReadInPlace(tensor::ExtractSliceOp slice, OpOperand &use) {
   if (auto written = dyn_cast<DestinationStyleOpInterface>(user);
       written && written.isDpsInit(&use))
     return false;
-  return !isa<AttentionOp, Conv2DOp, MatmulOp>(user) || hasAdjacentElements(slice);
+  return !isa<AttentionOp, ConvOp, MatmulOp>(user) || hasAdjacentElements(slice);
 }
 
 /// Copies out the slices that kernels do not read in place.

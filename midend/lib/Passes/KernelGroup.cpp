@@ -11,7 +11,7 @@ using namespace mlir;
 using namespace buddy;
 
 bool buddy::isCompute(Operation *op) {
-  return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp, ScatterOp, SortOp,
+  return isa<linalg::LinalgOp, AttentionOp, ConvOp, MatmulOp, ScatterOp, SortOp,
              tensor::InsertSliceOp, tensor::ExtractSliceOp>(op);
 }
 
@@ -20,7 +20,7 @@ bool buddy::isClonedIntoKernels(Operation *op) {
          isa<tensor::EmptyOp, linalg::FillOp, tensor::ExtractSliceOp>(op);
 }
 
-static bool isProduct(Operation *op) { return isa<Conv2DOp, MatmulOp>(op); }
+static bool isProduct(Operation *op) { return isa<ConvOp, MatmulOp>(op); }
 
 /// Loops of an op that groups can reason about: linalg's, or a product's over its result.
 static std::optional<unsigned> countLoops(Operation *op) {

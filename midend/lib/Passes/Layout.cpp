@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Layout.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -20,4 +21,16 @@ bool buddy::isZeroFill(Value value) {
   auto fill = value.getDefiningOp<linalg::FillOp>();
   return fill && (matchPattern(fill.getInputs()[0], m_AnyZeroFloat()) ||
                   matchPattern(fill.getInputs()[0], m_Zero()));
+}
+
+Value buddy::packRhs(OpBuilder &b, Location loc, MatrixOperand rhs, int64_t nr, int64_t kr) {
+  SmallVector<int64_t> positions =
+      rhs.transposed ? SmallVector<int64_t>{0, 1} : SmallVector<int64_t>{1, 0};
+  SmallVector<OpFoldResult> tiles{b.getIndexAttr(nr), b.getIndexAttr(kr)};
+  Value empty =
+      linalg::PackOp::createDestinationTensor(b, loc, rhs.matrix, tiles, positions, positions);
+  auto element = cast<ShapedType>(rhs.matrix.getType()).getElementType();
+  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(element));
+  return linalg::PackOp::create(b, loc, rhs.matrix, empty, positions, tiles, zero, positions)
+      .getResult();
 }

@@ -14,6 +14,16 @@ mlir::Value transposed(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value
 /// Whether the tensor is all zeros: a product's init that it may overwrite.
 bool isZeroFill(mlir::Value value);
 
+/// A matrix as it lies in memory, and whether it is to be read transposed.
+struct MatrixOperand {
+  mlir::Value matrix;
+  bool transposed;
+};
+
+/// The panels [N/nr, K/kr, nr, kr] of [K,N], or of [N,K] when transposed.
+mlir::Value packRhs(mlir::OpBuilder &b, mlir::Location loc, MatrixOperand rhs, int64_t nr,
+                    int64_t kr);
+
 } // namespace buddy
 
 #endif // BUDDY_LIB_PASSES_LAYOUT_H

@@ -14,157 +14,12 @@ using Values = LoopBuilder::Values;
 /// Independent sums that keep the multiply-add units busy over their latency.
 constexpr int64_t sumsInFlight = 8;
 
-ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, Value panels, Value out,
-                               ProductTiling tiling)
-    : b(b), tiling(tiling), lhs(lhs), out(out), lhsElement(getElementTypeOrSelf(lhs)),
-      rhsElement(getElementTypeOrSelf(panels)), sumType(VectorType::get(tiling.lanes, tiling.sum)) {
-  // [N/nr, K/kr, nr, kr] seen as [N/nr, K/kr, nr * kr]: one row is one step.
-  SmallVector<ReassociationIndices> steps{{0}, {1}, {2, 3}};
-  this->panels = memref::CollapseShapeOp::create(b, panels, steps);
-  if (tiling.tiles)
-    tile.emplace(b, lhsElement);
-}
-
-ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs, Value out,
-                               int64_t depth, ProductTiling tiling)
-    : b(b), tiling(tiling), lhs(lhs), out(out), source(rhs), lhsElement(getElementTypeOrSelf(lhs)),
-      rhsElement(getElementTypeOrSelf(rhs.matrix)),
+ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out,
+                               const ProductTiling &tiling)
+    : b(b), tiling(tiling), lhs(lhs), out(out), rhs(rhs), lhsElement(getElementTypeOrSelf(lhs)),
       sumType(VectorType::get(tiling.lanes, tiling.sum)) {
-  if (depth == 0)
-    return;
-  // Whole squares of a transposed matrix are stored: there is room for the last one.
-  int64_t steps = llvm::alignTo(llvm::divideCeil(depth, tiling.kr), tiling.lanes);
-  int64_t count = std::max<int64_t>(1, packedColumns / tiling.width());
-  auto type = MemRefType::get({count, steps, tiling.width() * tiling.kr}, rhsElement);
-  panels = memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
-  if (tiling.tiles)
+  if (tiling.tiles && rhs.panels)
     tile.emplace(b, lhsElement);
-}
-
-void ProductEmitter::forEachPanel(Value first, Value end, function_ref<void()> body) {
-  std::optional<int64_t> known = constantOf(end);
-  int64_t width = tiling.width();
-  b.loop(b.div(first, width), b.div(b.add(end, width - 1), width), 1, [&](Value n) {
-    panel = n;
-    columns.clear();
-    masks.clear();
-    for (int64_t j = 0; j < tiling.vectors; ++j) {
-      columns.push_back(b.add(b.mul(panel, width), j * tiling.lanes));
-      if (!known || *known % width != 0)
-        masks.push_back(b.firstLanes(b.sub(end, columns.back()), tiling.lanes));
-      else
-        masks.push_back(nullptr);
-    }
-    body();
-  });
-}
-
-/// Row by row, so that all columns of one are read while its page and lines are at hand.
-void ProductEmitter::packPanels(Value from, Value depth, Value first, Value end) {
-  firstPacked = b.div(first, tiling.width());
-  if (source.transposed)
-    return forEachPanel(first, end, [&] { packTransposed(from, depth); });
-  b.loop(b.index(0), b.div(b.add(depth, tiling.kr - 1), tiling.kr), 1,
-         [&](Value step) { forEachPanel(first, end, [&] { packStep(from, depth, step); }); });
-}
-
-/// One vector of a row of the right-hand side.
-Value ProductEmitter::loadRow(Value k, int64_t vector) {
-  Values indices(batch);
-  indices.append({k, columns[vector]});
-  fetchNext(indices);
-  return b.load(VectorType::get(tiling.lanes, rhsElement), source.matrix, indices, masks[vector]);
-}
-
-/// Asks for what will be packed after the panels at hand, to come while those are multiplied.
-void ProductEmitter::fetchNext(Values indices) {
-  if (!nextColumns)
-    return;
-  Value &k = source.transposed ? indices.back() : indices[indices.size() - 2];
-  Value &column = source.transposed ? indices[indices.size() - 2] : indices.back();
-  k = b.add(k, nextDepth);
-  column = b.add(column, nextColumns);
-  b.prefetch(source.matrix, indices);
-}
-
-/// Vectors along the columns; the elements of a step's rows take turns. Past the end stand zeros.
-void ProductEmitter::packStep(Value from, Value depth, Value step) {
-  std::optional<int64_t> known = constantOf(depth);
-  bool isWhole = known && *known % tiling.kr == 0;
-  for (int64_t j = 0; j < tiling.vectors; ++j) {
-    Values rows;
-    for (int64_t part = 0; part < tiling.kr; ++part) {
-      Value k = b.add(b.mul(step, tiling.kr), part);
-      auto load = [&] { return loadRow(b.add(from, k), j); };
-      if (part == 0 || isWhole) {
-        rows.push_back(load());
-        continue;
-      }
-      Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, k, depth);
-      Values zero{b.zero(rows[0].getType())};
-      rows.push_back(b.when(exists, zero, [&] { return Values{load()}; })[0]);
-    }
-    for (int64_t half = tiling.kr / 2; half > 0; half /= 2)
-      for (int64_t i = 0; i < half; ++i)
-        rows[i] = vector::InterleaveOp::create(b, rows[i], rows[i + half]);
-    storeStep(step, j, rows[0]);
-  }
-}
-
-/// Squares of words, an element or a pair of them, transposed in registers.
-void ProductEmitter::packTransposed(Value from, Value depth) {
-  auto type = VectorType::get(tiling.lanes * tiling.kr, rhsElement);
-  auto words = VectorType::get(tiling.lanes,
-                               b.getIntegerType(rhsElement.getIntOrFloatBitWidth() * tiling.kr));
-  Value zero = b.index(0);
-  b.loop(zero, depth, tiling.lanes * tiling.kr, [&](Value k) {
-    Value left = b.sub(depth, k), step = b.div(k, tiling.kr);
-    for (int64_t j = 0; j < tiling.vectors; ++j) {
-      Values rows;
-      for (int64_t i = 0; i < tiling.lanes; ++i) {
-        Values indices(batch);
-        indices.append({b.add(columns[j], i), b.add(from, k)});
-        fetchNext(indices);
-        Value some = left;
-        if (masks[j]) {
-          Value exists = vector::ExtractOp::create(b, masks[j], ArrayRef<int64_t>{i});
-          some = arith::SelectOp::create(b, exists, left, zero);
-        }
-        Value row = b.load(type, source.matrix, indices, b.firstLanes(some, type.getDimSize(0)));
-        rows.push_back(vector::BitCastOp::create(b, words, row));
-      }
-      b.transpose(rows);
-      for (int64_t i = 0; i < tiling.lanes; ++i)
-        storeStep(b.add(step, i), j, vector::BitCastOp::create(b, type, rows[i]));
-    }
-  });
-}
-
-/// Where the panel at hand lies among `panels`.
-Value ProductEmitter::place() { return source.matrix ? b.sub(panel, firstPacked) : panel; }
-
-/// One vector of a step of the scratch.
-void ProductEmitter::storeStep(Value step, int64_t vector, Value value) {
-  b.store(value, panels, {place(), step, b.index(vector * tiling.kr * tiling.lanes)});
-}
-
-/// Where a vector of rhs[panel, step] lies: in all panels, in the scratch, or in the matrix.
-Values ProductEmitter::placeOf(Value step, int64_t vector) {
-  if (panels)
-    return {place(), packedStep(step), b.index(vector * tiling.kr * tiling.lanes)};
-  Values indices(batch);
-  indices.append({rows->from ? b.add(rows->from, step) : step, columns[vector]});
-  return indices;
-}
-
-/// One vector of rhs[panel, step].
-Value ProductEmitter::loadStep(Value step, int64_t vector) {
-  Value memref = panels ? panels : source.matrix;
-  auto type = VectorType::get(tiling.kr * tiling.lanes, rhsElement);
-  // Of the last rows or panels that is past the end, where a fetch does nothing.
-  if (ahead != 0)
-    b.prefetch(memref, placeOf(b.add(step, ahead), vector));
-  return b.load(type, memref, placeOf(step, vector), panels ? Value() : masks[vector]);
 }
 
 /// Rows of the tiles that cover `rows` rows evenly: 13 rows go as 7 + 6, not 12 + 1.
@@ -233,6 +88,14 @@ Values ProductEmitter::accumulate(Value row, int64_t count) {
 Values ProductEmitter::accumulateRun(Value row, int64_t count, Value iv, Values sums) {
   run = iv;
   int64_t perStep = sumsOf(count), unroll = sums.size() / perStep;
+  if (group) {
+    // The lanes are chosen when compiling.
+    for (int64_t step = 0; step < group->depth / tiling.kr; ++step) {
+      auto some = MutableArrayRef<Value>(sums).slice(step % unroll * perStep, perStep);
+      llvm::copy(addStep(row, count, b.index(step), ValueRange(some), false), some.begin());
+    }
+    return sums;
+  }
   Value steps = b.div(rows->depth, tiling.kr), unrolledSteps = b.roundDown(steps, unroll);
   sums = b.loop(b.index(0), unrolledSteps, unroll, sums, [&](Value step, ValueRange carried) {
     Values next;
@@ -294,18 +157,45 @@ Value ProductEmitter::spread(Value word) {
   return vector::BitCastOp::create(b, VectorType::get(tiling.kr * tiling.lanes, lhsElement), all);
 }
 
+/// What the lanes of a vector multiply by, where several groups share it: `count` elements of each
+/// group, from `element` on, for each of the group's lanes.
+Value ProductEmitter::loadGroups(Value row, int64_t vector, int64_t element, int64_t count) {
+  int64_t groups = tiling.lanes / group->columns, words = group->depth / count;
+  Value first = b.mul(b.div(rhs.columns[vector], group->columns), group->depth);
+  auto type = VectorType::get(groups * group->depth, lhsElement);
+  int64_t last = cast<MemRefType>(lhs.getType()).getRank() - 1;
+  Value mask;
+  if (rhs.masks[vector])
+    mask = b.firstLanes(b.sub(b.dim(lhs, last), first), type.getDimSize(0));
+  Value loaded = b.load(type, lhs, rows->lhsAt(row, run, first), mask);
+  if (count != 1) {
+    Type word = b.getIntegerType(lhsElement.getIntOrFloatBitWidth() * count);
+    loaded = vector::BitCastOp::create(b, VectorType::get(groups * words, word), loaded);
+  }
+  SmallVector<int64_t> chosen;
+  for (int64_t lane = 0; lane < tiling.lanes; ++lane)
+    chosen.push_back(lane / group->columns * words + element / count);
+  Value spread = vector::ShuffleOp::create(b, loaded, loaded, chosen);
+  return vector::BitCastOp::create(b, VectorType::get(tiling.lanes * count, lhsElement), spread);
+}
+
 Values ProductEmitter::addDot(Value row, int64_t count, Value step, ValueRange sums, bool partial) {
   Values columnWords, next;
   for (int64_t j = 0; j < tiling.vectors; ++j)
-    columnWords.push_back(loadStep(step, j));
-  auto add = [&](Value word) {
-    for (Value columnWord : columnWords)
-      next.push_back(b.dot(sums[next.size()], word, columnWord));
+    columnWords.push_back(rhs.loadStep(packedStep(step), j));
+  auto add = [&](llvm::function_ref<Value(int64_t vector)> word) {
+    for (auto [j, columnWord] : llvm::enumerate(columnWords))
+      next.push_back(b.dot(sums[next.size()], word(j), columnWord));
   };
-  for (int64_t i = 0; i < count; ++i)
-    add(loadWord(b.add(row, i), step, partial));
+  for (int64_t i = 0; i < count; ++i) {
+    Value at = b.add(row, i);
+    Value word = group ? Value() : loadWord(at, step, partial);
+    add([&](int64_t vector) {
+      return group ? loadGroups(at, vector, *constantOf(step) * tiling.kr, tiling.kr) : word;
+    });
+  }
   if (tiling.shifts)
-    add(spread(shift()));
+    add([&](int64_t) { return spread(shift()); });
   return next;
 }
 
@@ -313,7 +203,7 @@ Values ProductEmitter::addDot(Value row, int64_t count, Value step, ValueRange s
 SmallVector<Values> ProductEmitter::loadPanelStep(Value step) {
   SmallVector<Values> result(tiling.kr);
   for (int64_t j = 0; j < tiling.vectors; ++j) {
-    Value loaded = loadStep(step, j);
+    Value loaded = rhs.loadStep(packedStep(step), j);
     if (tiling.kr == 1) {
       result[0].push_back(b.convert(loaded, tiling.sum));
       continue;
@@ -332,6 +222,12 @@ SmallVector<Values> ProductEmitter::loadPanelStep(Value step) {
   return result;
 }
 
+/// lhs[row, k] in every lane.
+Value ProductEmitter::loadFactor(Value row, Value k) {
+  Value scalar = memref::LoadOp::create(b, lhs, rows->lhsAt(row, run, k));
+  return b.splat(b.convert(scalar, tiling.sum), sumType);
+}
+
 Values ProductEmitter::addProducts(Value row, int64_t count, Value step, ValueRange sums,
                                    bool partial) {
   SmallVector<Values> panelStep = loadPanelStep(step);
@@ -339,9 +235,9 @@ Values ProductEmitter::addProducts(Value row, int64_t count, Value step, ValueRa
   for (int64_t part = 0; part < (partial ? 1 : tiling.kr); ++part) {
     Value k = b.add(b.mul(step, tiling.kr), part);
     for (int64_t i = 0; i < count; ++i) {
-      Value scalar = memref::LoadOp::create(b, lhs, rows->lhsAt(b.add(row, i), run, k));
-      Value factor = b.splat(b.convert(scalar, tiling.sum), sumType);
+      Value at = b.add(row, i), same = group ? Value() : loadFactor(at, k);
       for (int64_t j = 0; j < tiling.vectors; ++j) {
+        Value factor = group ? b.convert(loadGroups(at, j, *constantOf(k), 1), tiling.sum) : same;
         Value &sum = next[i * tiling.vectors + j];
         sum = vector::FMAOp::create(b, factor, panelStep[part][j], sum);
       }
@@ -352,7 +248,7 @@ Values ProductEmitter::addProducts(Value row, int64_t count, Value step, ValueRa
 
 /// One vector of sums that wait in out.
 Value ProductEmitter::loadOut(Value row, int64_t vector) {
-  return b.load(sumType, out, rows->outAt(row, columns[vector]), masks[vector]);
+  return b.load(sumType, out, rows->outAt(row, rhs.columns[vector]), rhs.masks[vector]);
 }
 
 void ProductEmitter::storeSums(Value row, int64_t count, ValueRange sums) {
@@ -360,5 +256,5 @@ void ProductEmitter::storeSums(Value row, int64_t count, ValueRange sums) {
   for (int64_t i = 0; i < count; ++i)
     for (int64_t j = 0; j < tiling.vectors; ++j)
       b.store(b.convert(sums[i * tiling.vectors + j], element), out,
-              rows->outAt(b.add(row, i), columns[j]), masks[j]);
+              rows->outAt(b.add(row, i), rhs.columns[j]), rhs.masks[j]);
 }

@@ -12,26 +12,15 @@
 // Where the CPU has AMX, its tiles take blocks of 32 rows by a panel, and vectors the few rows that
 // fill no tile.
 //
-// The packed right-hand side is read in exactly the order of its memory. A row of the
-// left-hand side is one run of elements, or several of the same length.
-//
-// A right-hand side that lies as it is is packed panel by panel into a scratch that stays in
-// the cache, or, where one register tile covers all rows, read where it lies: then memory is
-// asked for it ahead of time, for it does not guess that whole rows follow each other.
+// A row of the left-hand side is one run of elements, or several of the same length.
 
 #ifndef BUDDY_LIB_PASSES_PRODUCTEMITTER_H
 #define BUDDY_LIB_PASSES_PRODUCTEMITTER_H
 
 #include "AMXTile.h"
-#include "ProductTiling.h"
+#include "RightHandSide.h"
 
 namespace buddy {
-
-/// An unpacked right-hand side: `[..., K, N]`, or `[..., N, K]` if `transposed`.
-struct UnpackedRhs {
-  mlir::Value matrix;
-  bool transposed;
-};
 
 class ProductEmitter {
 public:
@@ -52,41 +41,24 @@ public:
     Value lhsStride = {}; // elements from one row to the next, where lhs's type does not say
   };
 
-  /// With packed panels.
-  ProductEmitter(LoopBuilder &b, Value lhs, Value panels, Value out, ProductTiling tiling);
-  /// With an unpacked right-hand side, from which at most `depth` elements are packed at once;
-  /// 0 reads it where it lies.
-  ProductEmitter(LoopBuilder &b, Value lhs, const UnpackedRhs &rhs, Value out, int64_t depth,
-                 ProductTiling tiling);
+  /// Of several that share a vector: lhs has `depth` elements of one after those of the other.
+  struct Group {
+    int64_t depth, columns;
+  };
+
+  ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out,
+                 const ProductTiling &tiling);
 
   /// What `lhsAt` indexes from now on.
   void readFrom(Value memref) { lhs = memref; }
   /// Where results go from now on.
   void writeTo(Value memref) { out = memref; }
-  /// From now on, fetch what is `steps` steps ahead of those that are read.
-  void fetchAhead(int64_t steps) { ahead = steps; }
-  /// What will be packed next lies so much farther: from now on, ask for it while packing.
-  void fetchNextPanels(Value depth, Value columns) { nextDepth = depth, nextColumns = columns; }
-  /// Calls `body` within a loop over the panels of columns `first`, which begins one, to `end`.
-  void forEachPanel(Value first, Value end, llvm::function_ref<void()> body);
-  /// Which matrix of its batch an unpacked right-hand side is, for what follows.
-  void startMatrix(Values indices) { batch = indices; }
-  /// Columns that are packed at once: of a row so many lie side by side.
-  static constexpr int64_t packedColumns = 128;
-  /// Packs `depth` elements, from `from` on, of columns `first` to `end`.
-  void packPanels(Value from, Value depth, Value first, Value end);
+  /// From now on, each lane reads the elements of lhs that are its group's.
+  void shareLanes(Group described) { group = described; }
   /// The product of `rows` and the panel at hand.
   void emitRows(const Rows &rows);
 
 private:
-  Value loadRow(Value k, int64_t vector);
-  void fetchNext(Values indices);
-  void packStep(Value from, Value depth, Value step);
-  void packTransposed(Value from, Value depth);
-  Value place();
-  void storeStep(Value step, int64_t vector, Value value);
-  Value loadStep(Value step, int64_t vector);
-  Values placeOf(Value step, int64_t vector);
   bool fillsTiles();
   void emitTileRows();
   void emitTileBlocks();
@@ -103,23 +75,22 @@ private:
   Value loadWord(Value row, Value step, bool partial);
   Value shift();
   Value spread(Value word);
+  Value loadGroups(Value row, int64_t vector, int64_t element, int64_t count);
+  Value loadFactor(Value row, Value k);
   Value packedStep(Value step);
   void storeSums(Value row, int64_t count, mlir::ValueRange sums);
   Value loadOut(Value row, int64_t vector);
 
   LoopBuilder &b;
-  ProductTiling tiling;
+  const ProductTiling tiling;
   Value lhs, out;
-  Value panels; // [panel, step, nr * kr]: all of them, or the scratch that holds some
-  UnpackedRhs source = {};
-  mlir::Type lhsElement, rhsElement;
+  RightHandSide &rhs;
+  mlir::Type lhsElement;
   mlir::VectorType sumType;
   std::optional<AMXTile> tile;
-  int64_t ahead = 0;
-  Value nextDepth, nextColumns;
+  std::optional<Group> group;
   // Of what is being emitted.
-  Value panel, firstPacked, run;
-  Values batch, columns, masks;
+  Value run;
   const Rows *rows = nullptr;
 };
 

@@ -241,22 +241,24 @@ struct JoinTransposedDims : OpRewritePattern<linalg::TransposeOp> {
 };
 
 /// A batch of one image is no batch: what surrounds it loses its unit dimensions too.
-struct DropUnitBatch : OpRewritePattern<Conv2DOp> {
+struct DropUnitBatch : OpRewritePattern<ConvOp> {
   using OpRewritePattern::OpRewritePattern;
 
-  LogicalResult matchAndRewrite(Conv2DOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
     auto out = dyn_cast<RankedTensorType>(op.getInit().getType());
-    if (!out || out.getRank() != 4 || out.getDimSize(0) != 1 ||
+    if (!out || out.getRank() != op.spatialRank() + 2 || out.getDimSize(0) != 1 ||
         cast<ShapedType>(op.getInput().getType()).getDimSize(0) != 1)
       return rewriter.notifyMatchFailure(op, "not one image on tensors");
-    SmallVector<ReassociationIndices> groups{{0, 1}, {2}, {3}};
+    SmallVector<ReassociationIndices> groups{{0, 1}};
+    for (int64_t dim = 2; dim < out.getRank(); ++dim)
+      groups.push_back({dim});
     auto drop = [&](Value value) {
       return tensor::CollapseShapeOp::create(rewriter, op.getLoc(), value, groups);
     };
     Value init = drop(op.getInit());
-    auto image = Conv2DOp::create(rewriter, op.getLoc(), init.getType(), drop(op.getInput()),
-                                  op.getRhs(), init, op.getKernel(), op.getStrides(),
-                                  op.getDilations(), op.getMirrored());
+    auto image = ConvOp::create(rewriter, op.getLoc(), init.getType(), drop(op.getInput()),
+                                op.getRhs(), init, op.getKernel(), op.getStrides(),
+                                op.getDilations(), op.getGroup(), op.getMirrored());
     rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(
         op, out, image->getResult(0), groups,
         tensor::getMixedSizes(rewriter, op.getLoc(), op.getInit()));

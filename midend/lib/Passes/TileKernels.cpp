@@ -98,6 +98,26 @@ std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes, int64_t amx
           kTileColumns * llvm::divideCeil(columnTiles, llvm::divideCeil(columnTiles, most))};
 }
 
+/// The largest divisor of `extent` that is at most `most`, unless all are far below: whole tiles
+/// have static sizes.
+int64_t evenTile(int64_t extent, int64_t most) {
+  for (int64_t tile = std::min(most, extent); 2 * tile > most; --tile)
+    if (extent % tile == 0)
+      return tile;
+  return std::min(most, std::max<int64_t>(1, extent));
+}
+
+/// Columns of a tile of a convolution: whole groups, if it has some.
+int64_t convolutionColumns(ConvOp op, int64_t l2Bytes) {
+  auto rhs = cast<ShapedType>(op.getRhs().getType());
+  if (!op.isGrouped())
+    return tileColumns(rhs, rhs.getDimSize(1) * rhs.getDimSize(3), /*fewestPanels=*/1, l2Bytes);
+  int64_t unit = op.sharesPanels() ? op.panelWidth() : op.getGroup()[1];
+  int64_t filters = cast<ShapedType>(op.getInit().getType()).getShape().back();
+  int64_t units = llvm::divideCeil(typicalIfDynamic(filters), unit);
+  return unit * evenTile(units, std::max<int64_t>(1, kTileColumns / unit));
+}
+
 /// How a product is cut: sizes of the tiles, and the loops over them, the outermost first.
 struct ProductTiles {
   SmallVector<int64_t> sizes, order;
@@ -114,30 +134,20 @@ ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes, int64_t amxRows)
     tiles.assign(out.getRank(), 1);
     std::tie(tiles[out.getRank() - 2], tiles.back()) = matmulTile(op, l2Bytes, amxRows);
   });
-  kernel.walk([&](Conv2DOp op) {
+  kernel.walk([&](ConvOp op) {
     auto out = cast<ShapedType>(op.getInit().getType());
-    int64_t y = out.getRank() - 3, width = out.getDimSize(y + 1);
+    int64_t x = out.getRank() - 2, width = out.getDimSize(x);
     tiles.assign(out.getRank(), 1);
-    tiles[y] = ShapedType::isDynamic(width) ? 1 : std::max<int64_t>(1, kTileRows / width);
-    tiles[y + 1] = 0;
-    auto rhs = cast<ShapedType>(op.getRhs().getType());
-    tiles[y + 2] =
-        tileColumns(rhs, rhs.getDimSize(1) * rhs.getDimSize(3), /*fewestPanels=*/1, l2Bytes);
+    if (op.spatialRank() > 1)
+      tiles[x - 1] = ShapedType::isDynamic(width) ? 1 : std::max<int64_t>(1, kTileRows / width);
+    tiles[x] = 0;
+    tiles[x + 1] = convolutionColumns(op, l2Bytes);
   });
   // Panels outermost: a thread goes through all rows with its own, whatever their number.
   result.order = llvm::to_vector(llvm::seq<int64_t>(0, tiles.size()));
   if (!tiles.empty())
     std::rotate(result.order.begin() + batches, result.order.end() - 1, result.order.end());
   return result;
-}
-
-/// The largest divisor of `extent` that is at most `most`, unless all are far below: whole tiles
-/// have static sizes.
-int64_t evenTile(int64_t extent, int64_t most) {
-  for (int64_t tile = std::min(most, extent); 2 * tile > most; --tile)
-    if (extent % tile == 0)
-      return tile;
-  return std::min(most, std::max<int64_t>(1, extent));
 }
 
 /// Whether neighbouring results come from overlapping windows of an operand.

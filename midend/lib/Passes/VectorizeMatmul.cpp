@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// buddy.matmul and buddy.conv_2d on memrefs to register-tiled vector loops. A convolution is a
+// buddy.matmul and buddy.conv on memrefs to register-tiled vector loops. A convolution is a
 // product whose rows overlap: the input is read where it lies, nothing is copied to columns.
 
 #include "MatmulBlocking.h"
@@ -34,10 +34,10 @@ using Values = LoopBuilder::Values;
 ///     out = sums                                 where they waited aside
 class MatmulLoops {
 public:
-  MatmulLoops(LoopBuilder &b, MatmulOp op, ProductEmitter &product, MatmulBlocking blocking,
-              bool packs)
-      : b(b), op(op), product(product), blocking(blocking), packs(packs),
-        rank(cast<MemRefType>(op.getInit().getType()).getRank()),
+  MatmulLoops(LoopBuilder &b, MatmulOp op, RightHandSide &rhs, const ProductTiling &tiling,
+              MatmulBlocking blocking, bool packs)
+      : b(b), op(op), rhs(rhs), product(b, op.getLhs(), rhs, op.getInit(), tiling),
+        blocking(blocking), packs(packs), rank(cast<MemRefType>(op.getInit().getType()).getRank()),
         rowCount(b.dim(op.getInit(), rank - 2)), columnCount(b.dim(op.getInit(), rank - 1)),
         depth(b.dim(op.getLhs(), rank - 1)) {
     rowsAtOnce = std::min(constantOf(rowCount).value_or(kTileRows), kMostBlockRows);
@@ -86,7 +86,7 @@ private:
 
   void emitMatrix(Values matrix) {
     batch = matrix;
-    product.startMatrix(batch);
+    rhs.startMatrix(batch);
     if (!copy && !sums)
       return emitPart({b.index(0), rowCount, b.index(0), columnCount});
     b.loop(b.index(0), rowCount, rowsAtOnce, [&](Value row) {
@@ -169,32 +169,32 @@ private:
       product.writeTo(sums);
     Value from = packs ? Value() : start;
     auto multiply = [&](Value column, Value end) {
-      product.forEachPanel(
-          column, end, [&] { product.emitRows({part.rows, 1, length, adds, from, lhsAt, outAt}); });
+      rhs.forEachPanel(column, end,
+                       [&] { product.emitRows({part.rows, 1, length, adds, from, lhsAt, outAt}); });
     };
     if (!packs)
       return multiply(part.column, part.columnEnd);
-    constexpr int64_t width = ProductEmitter::packedColumns;
+    constexpr int64_t width = RightHandSide::packedColumns;
     b.loop(part.column, part.columnEnd, width, [&](Value column) {
       Value end = b.min(part.columnEnd, b.add(column, width));
       if (blocking.comesFromMemory)
         fetchNextPanels(part, column, length);
-      product.packPanels(start, length, column, end);
+      rhs.packPanels(start, length, column, end);
       multiply(column, end);
     });
   }
 
   /// After the part's last columns come its first ones of the next block, if there are blocks.
   void fetchNextPanels(const Part &part, Value column, Value length) {
-    Value width = b.index(ProductEmitter::packedColumns), zero = b.index(0);
+    Value width = b.index(RightHandSide::packedColumns), zero = b.index(0);
     if (blocking.depth == 0)
-      return product.fetchNextPanels(zero, width);
+      return rhs.fetchNextPanels(zero, width);
     Value isLast =
         arith::CmpIOp::create(b, arith::CmpIPredicate::sge, b.add(column, width), part.columnEnd);
     Value back = b.sub(part.column, column);
     Value rows = arith::SelectOp::create(b, isLast, length, zero);
     Value columns = arith::SelectOp::create(b, isLast, back, width);
-    product.fetchNextPanels(rows, columns);
+    rhs.fetchNextPanels(rows, columns);
   }
 
   /// Rounds what waited aside into the result.
@@ -219,7 +219,8 @@ private:
 
   LoopBuilder &b;
   MatmulOp op;
-  ProductEmitter &product;
+  RightHandSide &rhs;
+  ProductEmitter product;
   MatmulBlocking blocking;
   bool packs;
   int64_t rank, rowsAtOnce, columnsAtOnce = kWaitingColumns;
@@ -233,8 +234,8 @@ void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
   MatmulBlocking blocking(op);
   if (op.isPacked()) {
     ProductTiling tiling(element, cast<MemRefType>(op.getRhs().getType()), machine);
-    ProductEmitter product(b, lhs, op.getRhs(), out, tiling);
-    return MatmulLoops(b, op, product, blocking, /*packs=*/false).emit();
+    RightHandSide rhs(b, op.getRhs(), tiling);
+    return MatmulLoops(b, op, rhs, tiling, blocking, /*packs=*/false).emit();
   }
   auto type = cast<MemRefType>(lhs.getType());
   std::optional<int64_t> rows = constantOf(b.dim(lhs, type.getRank() - 2));
@@ -244,60 +245,125 @@ void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
   if (packs == blocking.streams)
     blocking.depth = blocking.waitsAside = 0;
   int64_t packedDepth = blocking.depth ? blocking.depth : type.getShape().back();
-  ProductEmitter product(b, lhs, {op.getRhs(), op.getTransposed()}, out, packs ? packedDepth : 0,
-                         tiling);
+  RightHandSide rhs(b, op.getRhs(), op.getTransposed(), packs ? packedDepth : 0, tiling);
   if (!packs)
-    product.fetchAhead(blocking.depth);
-  MatmulLoops(b, op, product, blocking, packs).emit();
+    rhs.fetchAhead(blocking.depth);
+  MatmulLoops(b, op, rhs, tiling, blocking, packs).emit();
 }
 
-/// A row is one output position along x. Its depth is one run for each row of the kernel,
-/// or, where the kernel is dilated along x or mirrored, one for each of the kernel's elements.
-void emit(LoopBuilder &b, Conv2DOp op, ProductTiling::Machine machine) {
-  Value in = op.getInput(), out = op.getInit();
-  int64_t rank = cast<MemRefType>(in.getType()).getRank();
-  int64_t channels = cast<MemRefType>(in.getType()).getShape().back();
-  int64_t dilationY = op.getDilations()[0], dilationX = op.getDilations()[1];
-  int64_t runs = op.runs(), perRow = runs / op.getKernel()[0];
-  // Positions and channels are neighbours in memory: one index runs over both.
-  SmallVector<ReassociationIndices> groups{{rank - 2, rank - 1}};
-  for (int64_t dim = rank - 3; dim >= 0; --dim)
-    groups.insert(groups.begin(), {dim});
-  Value lines = memref::CollapseShapeOp::create(b, in, groups);
-  ProductTiling tiling(getElementTypeOrSelf(in), cast<MemRefType>(op.getRhs().getType()), machine);
-  ProductEmitter product(b, lines, op.getRhs(), out, tiling);
-  auto emitLine = [&](Values image, Value y) {
-    Value top = b.mul(y, op.getStrides()[0]);
-    auto lhsAt = [&](Value x, Value run, Value k) {
-      Value tap = op.getMirrored() ? b.sub(b.index(runs - 1), run) : run;
-      Value kernelY = b.div(tap, perRow), kernelX = b.rem(tap, perRow);
-      Value left = b.add(b.mul(x, op.getStrides()[1]), b.mul(kernelX, dilationX));
-      Values indices(image);
-      indices.append({b.add(top, b.mul(kernelY, dilationY)), b.add(b.mul(left, channels), k)});
-      return indices;
-    };
+/// The loops of a convolution, as a product. A row is one output position along x. Its depth is one
+/// run for each row of the window, or one for each of its elements (`ConvOp::readsRows`).
+class ConvolutionLoops {
+public:
+  ConvolutionLoops(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine)
+      : b(b), op(op), out(op.getInit()), rank(cast<MemRefType>(out.getType()).getRank()),
+        first(rank - 1 - op.spatialRank()), input(inputOf(b, op)), tiling(tilingOf(op, machine)),
+        rhs(b, op.getRhs(), tiling), product(b, input, rhs, out, tiling) {
+    if (op.sharesPanels())
+      product.shareLanes({op.getGroup()[0], op.getGroup()[1]});
+  }
+
+  void emit() {
+    if (!op.isGrouped() || op.sharesPanels())
+      return rhs.forEachPanel(b.index(0), b.dim(out, rank - 1), [&] { emitLines({}); });
+    int64_t channels = op.getGroup()[0], filters = op.getGroup()[1];
+    b.loop(b.index(0), b.div(b.dim(out, rank - 1), filters), 1, [&](Value group) {
+      firstChannel = b.mul(group, channels);
+      rhs.forEachPanelOfGroup(b.mul(group, filters), filters, b.mul(group, op.panelsOfGroup()),
+                              [&] { emitLines({}); });
+    });
+  }
+
+private:
+  static ProductTiling tilingOf(ConvOp op, ProductTiling::Machine machine) {
+    ProductTiling tiling(getElementTypeOrSelf(op.getInput()),
+                         cast<MemRefType>(op.getRhs().getType()), machine);
+    tiling.tiles &= !op.sharesPanels();
+    return tiling;
+  }
+
+  /// Without groups positions along x and channels are neighbours in memory: one index runs over
+  /// both.
+  static Value inputOf(LoopBuilder &b, ConvOp op) {
+    if (op.isGrouped())
+      return op.getInput();
+    int64_t rank = cast<MemRefType>(op.getInput().getType()).getRank();
+    SmallVector<ReassociationIndices> groups;
+    for (int64_t dim = 0; dim < rank - 2; ++dim)
+      groups.push_back({dim});
+    groups.push_back({rank - 2, rank - 1});
+    return memref::CollapseShapeOp::create(b, op.getInput(), groups);
+  }
+
+  /// Within loops over all dimensions before x, whose indices so far are `outer`.
+  void emitLines(Values outer) {
+    if (static_cast<int64_t>(outer.size()) == rank - 2)
+      return emitLine(outer);
+    b.loop(b.index(0), b.dim(out, outer.size()), 1, [&](Value i) {
+      Values next(outer);
+      next.push_back(i);
+      emitLines(next);
+    });
+  }
+
+  void emitLine(const Values &outer) {
+    auto lhsAt = [&](Value x, Value run, Value k) { return inputAt(outer, x, run, k); };
     auto outAt = [&](Value x, Value column) {
-      Values indices(image);
-      indices.append({y, x, column});
+      Values indices(outer);
+      indices.append({x, column});
       return indices;
     };
-    product.emitRows({b.dim(out, rank - 2),
-                      runs,
-                      b.index(op.runWidth() * channels),
-                      false,
-                      {},
-                      lhsAt,
-                      outAt,
-                      b.index(op.getStrides()[1] * channels)});
-  };
-  product.forEachPanel(b.index(0), b.dim(out, rank - 1), [&] {
-    auto emitImage = [&](Values image) {
-      b.loop(b.index(0), b.dim(out, rank - 3), 1, [&](Value y) { emitLine(image, y); });
+    Value depth = b.index(op.runWidth() * op.channels());
+    product.emitRows(
+        {b.dim(out, rank - 2), op.runs(), depth, false, {}, lhsAt, outAt, rowStride()});
+  }
+
+  /// Element k of a run that the output at `outer` and x reads.
+  Values inputAt(const Values &outer, Value x, Value run, Value k) {
+    int64_t spatial = op.spatialRank();
+    Value tap = op.getMirrored() ? b.sub(b.index(op.runs() - 1), run) : run;
+    Values window(spatial);
+    for (int64_t i = spatial - 1; i > 0; --i) {
+      int64_t extent = op.getKernel()[i] / (i == spatial - 1 ? op.runWidth() : 1);
+      window[i] = b.rem(tap, extent);
+      tap = b.div(tap, extent);
+    }
+    window[0] = tap;
+    auto along = [&](Value position, int64_t i) {
+      return b.add(b.mul(position, op.getStrides()[i]), b.mul(window[i], op.getDilations()[i]));
     };
-    if (rank == 3)
-      return emitImage({});
-    b.loop(b.index(0), b.dim(out, 0), 1, [&](Value n) { emitImage({n}); });
-  });
+    Values indices(ArrayRef<Value>(outer).take_front(first));
+    for (int64_t i = 0; i < spatial - 1; ++i)
+      indices.push_back(along(outer[first + i], i));
+    Value left = along(x, spatial - 1);
+    if (op.isGrouped())
+      indices.append({left, firstChannel ? b.add(firstChannel, k) : k});
+    else
+      indices.push_back(b.add(b.mul(left, op.channels()), k));
+    return indices;
+  }
+
+  /// Elements of the input from what one position along x reads to what the next one does.
+  Value rowStride() {
+    if (!op.isGrouped())
+      return b.index(op.getStrides().back() * op.channels());
+    auto layout = memref::ExtractStridedMetadataOp::create(b, input);
+    return b.mul(layout.getStrides()[rank - 2], op.getStrides().back());
+  }
+
+  LoopBuilder &b;
+  ConvOp op;
+  Value out;
+  int64_t rank, first; // dimension of space
+  Value input;
+  ProductTiling tiling;
+  RightHandSide rhs;
+  ProductEmitter product;
+  Value firstChannel;
+};
+
+void emit(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine) {
+  ConvolutionLoops(b, op, machine).emit();
 }
 
 template <typename Op> struct VectorizeProduct : OpRewritePattern<Op> {
@@ -323,7 +389,7 @@ struct VectorizeMatmulPass : impl::VectorizeMatmulPassBase<VectorizeMatmulPass> 
     RewritePatternSet patterns(&getContext());
     ProductTiling::Machine machine{vectorBits, tileRows,     hasBF16Dot,
                                    hasInt8Dot, hasBF16Tiles, hasInt8Tiles};
-    patterns.add<VectorizeProduct<MatmulOp>, VectorizeProduct<Conv2DOp>>(&getContext(), machine);
+    patterns.add<VectorizeProduct<MatmulOp>, VectorizeProduct<ConvOp>>(&getContext(), machine);
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 };

@@ -14,7 +14,7 @@ namespace {
 using Allowed = bool (*)(Operation *);
 
 bool isKernelWork(Operation *op) {
-  return isa<linalg::LinalgOp, AttentionOp, Conv2DOp, MatmulOp, ScatterOp, SortOp>(op);
+  return isa<linalg::LinalgOp, AttentionOp, ConvOp, MatmulOp, ScatterOp, SortOp>(op);
 }
 
 /// Entry points call kernels; the work itself is inside of them.

@@ -116,10 +116,8 @@ AffineExpr WorkCounter::operations(Operation *op) {
     int64_t last = cast<ShapedType>(matmul.getLhs().getType()).getRank() - 1;
     return elements(matmul.getInit()) * extent(matmul.getLhs(), last) * 2;
   }
-  if (auto conv = dyn_cast<Conv2DOp>(op)) {
-    int64_t channels = cast<ShapedType>(conv.getInput().getType()).getShape().back();
-    return elements(conv.getInit()) * (2 * conv.getKernel()[0] * conv.getKernel()[1] * channels);
-  }
+  if (auto conv = dyn_cast<ConvOp>(op))
+    return elements(conv.getInit()) * (2 * conv.taps() * conv.channels());
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     Value query = attention.getQuery();
     AffineExpr keys =

@@ -43,6 +43,8 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(createTosaToArithPass());
   cleanUp(pm);
   // Before fusion: a transposed weight must not be fused into a loop over its rows.
+  pm.addNestedPass<func::FuncOp>(createPackConvolutionPass(
+      PackConvolutionPassOptions{options.vectorBits, options.hasBf16Dot}));
   pm.addNestedPass<func::FuncOp>(createPackMatmulPass(
       PackMatmulPassOptions{options.vectorBits, options.hasBf16Dot, options.hasInt8Dot}));
   // Before unit extents are folded, which would hide one transposition from the other.

@@ -52,38 +52,63 @@ def Buddy_AttentionOp : Buddy_DestinationOp<"attention", [AttrSizedOperandSegmen
   let hasVerifier = 1;
 }
 
-def Buddy_Conv2DOp : Buddy_DestinationOp<"conv_2d"> {
-  let summary = "Two-dimensional convolution, channels last, with a packed kernel.";
+def Buddy_ConvOp : Buddy_DestinationOp<"conv"> {
+  let summary = "Convolution of any number of spatial dimensions, channels last, its kernel packed.";
   let description = [{
     `out[n,y,x,f] = sum_{i,j,c} input[n, y*sy + i*dy, x*sx + j*dx, c] * w[f,i,j,c]`
 
     input `[N,H,W,C]` with its padding in place, init and result `[N,OH,OW,F]`; a single image
-    may go without N. C is static. rhs holds w, seen as the `[F, KH*KW*C]` right-hand side of a
-    matmul and packed like one, in which each of the runs that an output reads starts a step of its
-    own: a row of the window, or an element of it where those of a row are not neighbours.
-    The init is overwritten. Accumulates in f32. `kernel`, `strides` and `dilations` are (y, x).
+    may go without N, and volumes have D before H. There are as many spatial dimensions as
+    `kernel`, `strides` and `dilations` have numbers, and C is static. rhs holds w, seen as the
+    `[F, KH*KW*C]` right-hand side of a matmul and packed like one, in which each of the runs that
+    an output reads starts a step of its own: a row of the window, or an element of it where those
+    of a row are not neighbours. The init is overwritten. Accumulates in f32.
 
-    If `mirrored`, w is read backwards along y and x, as the gradient of a convolution does:
-    `w[f, KH-1-i, KW-1-j, c]`.
+    If `mirrored`, w is read backwards along all spatial dimensions, as the gradient of a
+    convolution does: `w[f, KH-1-i, KW-1-j, c]`.
+
+    `group` (channels, filters) divides C and F: filter f reads only the channels of its group,
+    `f / filters`. The panels of a group begin with its first filter, unless a panel is as wide as
+    several groups: then it holds those.
   }];
   let arguments = (ins Buddy_Shaped:$input, Buddy_Shaped:$rhs, Buddy_Shaped:$init,
                        DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
-                       DenseI64ArrayAttr:$dilations, UnitAttr:$mirrored);
+                       DenseI64ArrayAttr:$dilations,
+                       DefaultValuedOptionalAttr<DenseI64ArrayAttr, "{}">:$group, UnitAttr:$mirrored);
   let results = (outs Variadic<AnyRankedTensor>:$result);
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
     /// Whether a row of the window is one run: its elements are neighbours in input and w.
-    static bool readsRows(int64_t width, int64_t dilation, bool mirrored) {
-      return width == 1 || (dilation == 1 && !mirrored);
+    static bool readsRows(int64_t width, int64_t dilation, bool mirrored, bool grouped) {
+      return width == 1 || (dilation == 1 && !mirrored && !grouped);
     }
+    int64_t spatialRank() { return getKernel().size(); }
+    bool isGrouped() { return !getGroup().empty(); }
+    /// Channels that an output reads.
+    int64_t channels() {
+      return isGrouped() ? getGroup()[0]
+                         : ::llvm::cast<::mlir::ShapedType>(getInput().getType()).getShape().back();
+    }
+    /// Elements of the window.
+    int64_t taps() { return ::llvm::product_of(getKernel()); }
     /// Elements of the window's width in one run.
     int64_t runWidth() {
-      int64_t width = getKernel()[1];
-      return readsRows(width, getDilations()[1], getMirrored()) ? width : 1;
+      int64_t width = getKernel().back();
+      return readsRows(width, getDilations().back(), getMirrored(), isGrouped()) ? width : 1;
     }
     /// Runs of the window.
-    int64_t runs() { return getKernel()[0] * getKernel()[1] / runWidth(); }
+    int64_t runs() { return taps() / runWidth(); }
+    /// Columns of a panel.
+    int64_t panelWidth() {
+      return ::llvm::cast<::mlir::ShapedType>(getRhs().getType()).getDimSize(2);
+    }
+    /// Whether a panel holds the filters of several groups.
+    bool sharesPanels() {
+      return isGrouped() && getGroup()[1] < panelWidth() && panelWidth() % getGroup()[1] == 0;
+    }
+    /// Panels of a group that has some of its own.
+    int64_t panelsOfGroup() { return ::llvm::divideCeil(getGroup()[1], panelWidth()); }
   }];
 }
 
