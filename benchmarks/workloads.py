@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import convolutions
 import torch
 import transformers
 from torch import nn
@@ -197,6 +198,25 @@ def whisper_tiny_encoder() -> Workload:
     config = transformers.WhisperConfig()
     encoder = transformers.WhisperModel(config).get_encoder()
     return Workload(encoder, torch.randn(1, config.num_mel_bins, MEL_FRAMES))
+
+
+# Models of other convolutions, apart: of groups and of volumes.
+
+
+@workload("resnext50", "convolutional")
+def resnext50() -> Workload:
+    return Workload(convolutions.resnext50(CLASSES), torch.randn(1, *IMAGE))
+
+
+@workload("regnet-y-4gf", "convolutional")
+def regnet_y() -> Workload:
+    config = transformers.RegNetConfig(num_labels=CLASSES)
+    return Workload(transformers.RegNetForImageClassification(config), torch.randn(1, *IMAGE))
+
+
+@workload("r3d-18", "convolutional")
+def r3d18() -> Workload:
+    return Workload(convolutions.r3d18(400), torch.randn(1, 3, 16, 112, 112))
 
 
 # Parts.

@@ -67,6 +67,24 @@ def test_volumes(groups, channels, filters, dtype):
     check(convolve, *shapes, (groups * filters,), dtype=dtype, tolerance=tolerance)
 
 
+def test_transposed_volumes():
+    def grow(x, w):
+        return F.conv_transpose3d(x * 0.2, w, stride=(1, 2, 1)), F.conv_transpose3d(x * 0.2, w)
+
+    check(grow, (1, 24, 3, 4, 5), (24, 32, 2, 3, 3), tolerance=(1e-4, 1e-4))
+
+
+def test_groups_of_dynamic_images():
+    weight = torch.nn.Parameter(torch.randn(64, 8, 3, 3) * 0.1)
+    fn = torch.compile(
+        lambda x: F.conv2d(x, weight, groups=4), backend="buddy", fullgraph=True, dynamic=True
+    )
+    for shape in ((2, 32, 9, 8), (3, 32, 5, 31), (5, 32, 12, 6)):
+        x = torch.randn(shape)
+        with torch.no_grad():
+            torch.testing.assert_close(fn(x), F.conv2d(x, weight, groups=4), atol=1e-4, rtol=1e-4)
+
+
 def test_depthwise_volumes():
     check(lambda x, w: F.conv3d(x, w, padding=1, groups=40), (2, 40, 3, 4, 5), (40, 1, 3, 3, 3))
 

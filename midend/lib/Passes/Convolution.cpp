@@ -20,11 +20,9 @@ FailureOr<Convolution> Convolution::match(linalg::LinalgOp op) {
   if (failed(dims) || dims->depth.size() > 1 || !isZeroFill(init) ||
       !linalg::detail::isContractionBody(*op.getBlock(), isMultiplyAdd))
     return failure();
-  Convolution result;
-  result.input = op.getDpsInputs()[0], result.weight = op.getDpsInputs()[1], result.init = init;
-  result.spatial = dims->outputImage.size();
-  result.grouped = !dims->depth.empty();
-  result.strides = dims->strides, result.dilations = dims->dilations;
+  auto spatial = static_cast<int64_t>(dims->outputImage.size());
+  Convolution result{op.getDpsInputs()[0], op.getDpsInputs()[1], init,           spatial,
+                     !dims->depth.empty(), dims->strides,        dims->dilations};
   if (op.getIndexingMapsArray() != result.maps(op.getContext()))
     return failure();
   return result;

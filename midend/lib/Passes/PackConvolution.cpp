@@ -95,10 +95,11 @@ struct Panels {
   int64_t nr, kr, run, group;
 };
 
-/// The kernel [F, C, ...] of a convolution: dimensions `order` of `weight`, mirrored or not.
+/// The kernel [F, C, ...] of a convolution, as `weight` holds it: with these two exchanged or not,
+/// mirrored or not.
 struct ConvolutionKernel {
   Value weight;
-  int64_t filters = 0, channels = 1; // which dimension of the weight they are
+  int64_t filters = 0, channels = 1; // which dimensions of it they are
   bool mirrored = false;
 
   /// Looks through what packing and the loops do on their own.
@@ -151,10 +152,11 @@ private:
     order.append(llvm::to_vector(llvm::seq<int64_t>(2, rank)));
     order.push_back(channels);
     Value elements = transposed(b, loc, weight, order);
-    int64_t ofRow = panels.run == type().getDimSize(channels) ? 0 : 1; // dimensions in a run
+    bool ofRows = panels.run != type().getDimSize(channels);
+    int64_t inRun = rank - (ofRows ? 2 : 1); // the first dimension of a run
     Groups runs{{0},
-                llvm::to_vector<2>(llvm::seq<int64_t>(1, rank - 1 - ofRow)),
-                llvm::to_vector<2>(llvm::seq<int64_t>(rank - 1 - ofRow, rank))};
+                llvm::to_vector<2>(llvm::seq<int64_t>(1, inRun)),
+                llvm::to_vector<2>(llvm::seq<int64_t>(inRun, rank))};
     Value run = tensor::CollapseShapeOp::create(b, loc, elements, runs);
     run = padded(b, loc, run, 2, llvm::alignTo(panels.run, panels.kr));
     Value result = joined(b, run, 1);
@@ -182,7 +184,7 @@ struct PackConvolution : OpInterfaceRewritePattern<linalg::LinalgOp> {
     if (!isa<Float32Type, BFloat16Type, Float16Type>(element) ||
         getElementTypeOrSelf(conv.input) != element)
       return rewriter.notifyMatchFailure(op, "operands are not both f32, bf16 or f16");
-    if (ShapedType::isDynamicShape(conv.weightShape().drop_front(conv.grouped ? 0 : 1)))
+    if (ShapedType::isDynamicShape(conv.weightShape()))
       return rewriter.notifyMatchFailure(op, "has a dynamic kernel");
     if (conv.grouped && !sharesVector(conv) && conv.filters() < fewest)
       return rewriter.notifyMatchFailure(op, "few filters of a group would leave lanes empty");
@@ -217,15 +219,13 @@ private:
     bool ofPairs = options.hasBf16Dot && getElementTypeOrSelf(conv.weight).isBF16();
     int64_t width = conv.weightShape().back();
     bool readsRows = ConvOp::readsRows(width, conv.dilations.back(), mirrored, conv.grouped);
-    Panels panels{2 * lanes(), ofPairs ? 2 : 1, conv.channels() * (readsRows ? width : 1),
-                  conv.filters()};
+    Panels panels{panelWidth(conv.filters(), ofPairs), ofPairs ? 2 : 1,
+                  conv.channels() * (readsRows ? width : 1), conv.filters()};
     if (sharesVector(conv)) {
       panels.nr = lanes();
       panels.group *= conv.weightShape()[0];
       if (conv.channels() % 2 != 0)
         panels.kr = 1;
-    } else if (!ShapedType::isDynamic(conv.filters())) {
-      panels.nr = panelWidth(conv.filters(), ofPairs);
     }
     return panels;
   }
