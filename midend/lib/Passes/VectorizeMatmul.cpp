@@ -4,6 +4,7 @@
 // buddy.matmul and buddy.conv on memrefs to register-tiled vector loops. A convolution is a
 // product whose rows overlap: the input is read where it lies, nothing is copied to columns.
 
+#include "ConvolutionLoops.h"
 #include "MatmulBlocking.h"
 #include "ProductEmitter.h"
 #include "buddy/IR/BuddyDialect.h"
@@ -250,117 +251,6 @@ void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
     rhs.fetchAhead(blocking.depth);
   MatmulLoops(b, op, rhs, tiling, blocking, packs).emit();
 }
-
-/// The loops of a convolution, as a product. A row is one output position along x. Its depth is one
-/// run for each row of the window, or one for each of its elements (`ConvOp::readsRows`).
-class ConvolutionLoops {
-public:
-  ConvolutionLoops(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine)
-      : b(b), op(op), out(op.getInit()), rank(cast<MemRefType>(out.getType()).getRank()),
-        first(rank - 1 - op.spatialRank()), input(inputOf(b, op)), tiling(tilingOf(op, machine)),
-        rhs(b, op.getRhs(), tiling), product(b, input, rhs, out, tiling) {
-    if (op.sharesPanels())
-      product.shareLanes({op.getGroup()[0], op.getGroup()[1]});
-  }
-
-  void emit() {
-    if (!op.isGrouped() || op.sharesPanels())
-      return rhs.forEachPanel(b.index(0), b.dim(out, rank - 1), [&] { emitLines({}); });
-    int64_t channels = op.getGroup()[0], filters = op.getGroup()[1];
-    b.loop(b.index(0), b.div(b.dim(out, rank - 1), filters), 1, [&](Value group) {
-      firstChannel = b.mul(group, channels);
-      rhs.forEachPanelOfGroup(b.mul(group, filters), filters, b.mul(group, op.panelsOfGroup()),
-                              [&] { emitLines({}); });
-    });
-  }
-
-private:
-  static ProductTiling tilingOf(ConvOp op, ProductTiling::Machine machine) {
-    ProductTiling tiling(getElementTypeOrSelf(op.getInput()),
-                         cast<MemRefType>(op.getRhs().getType()), machine);
-    tiling.tiles &= !op.sharesPanels();
-    return tiling;
-  }
-
-  /// Without groups positions along x and channels are neighbours in memory: one index runs over
-  /// both.
-  static Value inputOf(LoopBuilder &b, ConvOp op) {
-    if (op.isGrouped())
-      return op.getInput();
-    int64_t rank = cast<MemRefType>(op.getInput().getType()).getRank();
-    SmallVector<ReassociationIndices> groups;
-    for (int64_t dim = 0; dim < rank - 2; ++dim)
-      groups.push_back({dim});
-    groups.push_back({rank - 2, rank - 1});
-    return memref::CollapseShapeOp::create(b, op.getInput(), groups);
-  }
-
-  /// Within loops over all dimensions before x, whose indices so far are `outer`.
-  void emitLines(Values outer) {
-    if (static_cast<int64_t>(outer.size()) == rank - 2)
-      return emitLine(outer);
-    b.loop(b.index(0), b.dim(out, outer.size()), 1, [&](Value i) {
-      Values next(outer);
-      next.push_back(i);
-      emitLines(next);
-    });
-  }
-
-  void emitLine(const Values &outer) {
-    auto lhsAt = [&](Value x, Value run, Value k) { return inputAt(outer, x, run, k); };
-    auto outAt = [&](Value x, Value column) {
-      Values indices(outer);
-      indices.append({x, column});
-      return indices;
-    };
-    Value depth = b.index(op.runWidth() * op.channels());
-    product.emitRows(
-        {b.dim(out, rank - 2), op.runs(), depth, false, {}, lhsAt, outAt, rowStride()});
-  }
-
-  /// Element k of a run that the output at `outer` and x reads.
-  Values inputAt(const Values &outer, Value x, Value run, Value k) {
-    int64_t spatial = op.spatialRank();
-    Value tap = op.getMirrored() ? b.sub(b.index(op.runs() - 1), run) : run;
-    Values window(spatial);
-    for (int64_t i = spatial - 1; i > 0; --i) {
-      int64_t extent = op.getKernel()[i] / (i == spatial - 1 ? op.runWidth() : 1);
-      window[i] = b.rem(tap, extent);
-      tap = b.div(tap, extent);
-    }
-    window[0] = tap;
-    auto along = [&](Value position, int64_t i) {
-      return b.add(b.mul(position, op.getStrides()[i]), b.mul(window[i], op.getDilations()[i]));
-    };
-    Values indices(ArrayRef<Value>(outer).take_front(first));
-    for (int64_t i = 0; i < spatial - 1; ++i)
-      indices.push_back(along(outer[first + i], i));
-    Value left = along(x, spatial - 1);
-    if (op.isGrouped())
-      indices.append({left, firstChannel ? b.add(firstChannel, k) : k});
-    else
-      indices.push_back(b.add(b.mul(left, op.channels()), k));
-    return indices;
-  }
-
-  /// Elements of the input from what one position along x reads to what the next one does.
-  Value rowStride() {
-    if (!op.isGrouped())
-      return b.index(op.getStrides().back() * op.channels());
-    auto layout = memref::ExtractStridedMetadataOp::create(b, input);
-    return b.mul(layout.getStrides()[rank - 2], op.getStrides().back());
-  }
-
-  LoopBuilder &b;
-  ConvOp op;
-  Value out;
-  int64_t rank, first; // dimension of space
-  Value input;
-  ProductTiling tiling;
-  RightHandSide rhs;
-  ProductEmitter product;
-  Value firstChannel;
-};
 
 void emit(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine) {
   ConvolutionLoops(b, op, machine).emit();
