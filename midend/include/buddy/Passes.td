@@ -181,6 +181,17 @@ def InstrumentKernelsPass : Pass<"buddy-instrument-kernels", "::mlir::ModuleOp">
                            "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect"];
 }
 
+def IntegerBF16Pass : Pass<"buddy-integer-bf16", "::mlir::ModuleOp"> {
+  let summary = "Hold bf16 as integers, for CPUs without instructions for it.";
+  let description = [{
+    Needs: LLVM dialect without arithmetic of bf16 (buddy-expand-bf16).
+    Leaves: no bf16: its bits as i16, widened by a shift. What LLVM 22 knows to be bf16 it compares
+    and moves as such, and then calls functions for it that no library has.
+    Does not touch: anything else.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 def LowerCopiesPass : Pass<"buddy-lower-copies"> {
   let summary = "Rewrite memref copies as linalg, so that they are vectorized.";
   let description = [{
@@ -481,12 +492,14 @@ def VectorizeGenericPass
 
 def VectorizeMatmulPass
     : InterfacePass<"buddy-vectorize-matmul", "::mlir::FunctionOpInterface"> {
-  let summary = "Rewrite buddy.matmul on memrefs as register-tiled vector loops.";
+  let summary = "Rewrite buddy.matmul and buddy.conv on memrefs as register-tiled vector loops.";
   let description = [{
     Needs: lhs and init with unit innermost stride, rhs packed and contiguous within a step.
     Leaves: scf + vector + memref; sums are carried through the loop over K in registers,
     the last partial panel is stored under a mask. M, N and K may be dynamic; with few rows
-    several steps of K go at once, so that a matrix-vector product runs at read bandwidth.
+    several steps of K go at once, so that a matrix-vector product runs at read bandwidth. Rows of
+    a convolution are output positions, of several lines if these are short; where small groups
+    share a panel, each lane chooses the channels of its own.
     Does not touch: other integer products and strided operands; each is a missed remark.
 
     bf16 panels of pairs use `vdpbf16ps` where the target has it, and for 16 rows and more the

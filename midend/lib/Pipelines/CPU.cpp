@@ -177,6 +177,8 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createReconcileUnrealizedCastsPass());
   pm.addNestedPass<LLVM::LLVMFuncOp>(createFreezeConversionsPass());
   pm.addNestedPass<LLVM::LLVMFuncOp>(createFenceRemaindersPass());
+  if (!options.hasBf16Dot)
+    pm.addPass(createIntegerBF16Pass());
   cleanUp<LLVM::LLVMFuncOp>(pm);
   pm.addPass(createOutlineParallelPass());
   verify(pm, "llvm");
