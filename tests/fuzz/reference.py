@@ -12,6 +12,7 @@ where they differ, it may be a few times as far.
 from __future__ import annotations
 
 import enum
+import functools
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -132,9 +133,19 @@ class Reference:
                 continue
             disturbance = Disturbance(run, amplitude=float(run > 1), snaps=run % 2 > 0)
             inputs = self.program.arguments(self.call)
-            values = run_steps(self.program, inputs, disturbance.evaluate)
+            follow = functools.partial(self._disturb, disturbance)
+            values = run_steps(self.program, inputs, follow)
             self._disturbed.append(self._observe(inputs, values).tensors())
         return self._disturbed[:runs]
+
+    def _disturb(self, disturbance: Disturbance, step: Step, values: list) -> torch.Tensor:
+        """Disturbed; as eager's where an integer is divided by what that made 0."""
+        try:
+            return disturbance.evaluate(step, values)
+        except RuntimeError as error:
+            if "ZeroDivisionError" not in str(error):
+                raise
+            return self.values[len(values)].clone()
 
     def _run_wide(self, run: int) -> list[torch.Tensor]:
         """With f32 for half precision; but for run 0 disturbed, every other result rounded.
@@ -147,7 +158,7 @@ class Reference:
         disturbance = Disturbance(run, amplitude=float(run > 0), snaps=False)
 
         def follow(step: Step, values: list) -> torch.Tensor:
-            result = disturbance.evaluate(step, values) if run else evaluate(step, values)
+            result = self._disturb(disturbance, step, values) if run else evaluate(step, values)
             narrow = self.values[len(values)].dtype
             if any(result is values[i] and self.values[i].dtype != narrow for i in step.operands):
                 result = result.double().float()  # a conversion that is one no more

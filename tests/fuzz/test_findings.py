@@ -248,3 +248,19 @@ def test_sums_of_products_that_overflow():
         return [(a[:, None] * b).sum(0), (a * b[0]).sum()]
 
     check_calls(program, lambda call: [torch.tensor([2.0, -2, -3]), torch.full((1, 3), 3e38)])
+
+
+def test_writing_to_a_number_through_a_view():
+    """PyTorch's graph adds the sum of the differences, which must not be rounded apart."""
+
+    def program(a, b):
+        c = b.exp_()
+        d = c.neg_().expand(())
+        d.add_(-1)
+        d.relu_()
+        return [b.add_(a.fill_(1)), b * 1]
+
+    def arguments(call):
+        return [torch.tensor(5.0).bfloat16(), torch.tensor(0.6611).half()]
+
+    check_calls(program, arguments)

@@ -51,12 +51,18 @@ def as_result(e: Emitter, x):
 
 @lowers(aten.sum.default)
 def sum_all(e: Emitter, x, *, dtype=None):
-    return as_result(e, sum_of(e, x, dims_of(e, x, None), e.out.dtype))
+    return _sum(e, x, dims_of(e, x, None))
 
 
 @lowers(aten.sum.dim_IntList)
 def sum_dim(e: Emitter, x, dim, keepdim=False, *, dtype=None):
-    return as_result(e, sum_of(e, x, dims_of(e, x, dim), e.out.dtype))
+    return _sum(e, x, dims_of(e, x, dim))
+
+
+def _sum(e: Emitter, x, dims):
+    if not dims:  # a number: it is not to be rounded as what is added up is
+        return e.cast(x, e.out.dtype)
+    return as_result(e, sum_of(e, x, dims, e.out.dtype))
 
 
 @lowers(aten.mean.default)
