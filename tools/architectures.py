@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -67,6 +68,7 @@ def summary(rows: list[list[str]]) -> list[str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()  # takes none, but has a --help
     path = ROOT / "build" / "architectures.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     rows = [row(a, known.get(a.name, {})) for a in ARCHITECTURES]

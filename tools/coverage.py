@@ -7,6 +7,7 @@ Reads what `tools/opinfo.py` and the tests left in build/. `make coverage` runs 
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -116,6 +117,7 @@ def table(native: set[str]) -> list[str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()  # takes none, but has a --help
     native = {str(op) for op in LOWERINGS["linalg"] if str(op).startswith("aten.")}
     text = "\n".join([HEAD, *summary(runs()), *table(native)])
     (ROOT / "docs" / "coverage.md").write_text(text)
