@@ -264,3 +264,14 @@ def test_writing_to_a_number_through_a_view():
         return [torch.tensor(5.0).bfloat16(), torch.tensor(0.6611).half()]
 
     check_calls(program, arguments)
+
+
+def test_half_precision_beyond_the_range_of_the_other():
+    def program(a, b):
+        return [a.clone().div_(b), a.clone().mul_(b), a.clone().add_(b).sub_(b)]
+
+    def arguments(call):
+        infinity = torch.tensor([torch.inf, 1.0, -1e-7, 3e4]).half()
+        return [infinity, torch.tensor([3e38, 1e6, 1e9, -9e4]).bfloat16()]
+
+    check_calls(program, arguments)

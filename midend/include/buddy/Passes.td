@@ -94,13 +94,14 @@ def ExpandMathPass : InterfacePass<"buddy-expand-math", "::mlir::FunctionOpInter
   ];
 }
 
-def FenceRemaindersPass : Pass<"buddy-fence-remainders", "::mlir::LLVM::LLVMFuncOp"> {
-  let summary = "Keep LLVM from computing remainders in a narrower type.";
+def FenceHalvesPass : Pass<"buddy-fence-halves", "::mlir::LLVM::LLVMFuncOp"> {
+  let summary = "Keep LLVM from taking one type of half precision for the other.";
   let description = [{
     Needs: LLVM dialect.
-    Leaves: the divisor of each floating-point remainder behind a fence, which costs nothing. Of the
-    remainder of a bf16 and an f16, both widened to f32, LLVM 22 made one of two f16, and took its
-    bits for bf16.
+    Leaves: an operand of each remainder, and of arithmetic on a bf16 and an f16 that were widened
+    to f32, behind a fence, which costs nothing. LLVM 22 made remainders of the two some of f16, and
+    took its bits for bf16; sums, products and quotients that are rounded to f16 it computed in f16,
+    which has not the range of bf16.
     Does not touch: anything else.
   }];
 }

@@ -176,7 +176,7 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
   pm.addPass(createConvertToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   pm.addNestedPass<LLVM::LLVMFuncOp>(createFreezeConversionsPass());
-  pm.addNestedPass<LLVM::LLVMFuncOp>(createFenceRemaindersPass());
+  pm.addNestedPass<LLVM::LLVMFuncOp>(createFenceHalvesPass());
   if (!options.hasBf16Dot)
     pm.addPass(createIntegerBF16Pass());
   cleanUp<LLVM::LLVMFuncOp>(pm);

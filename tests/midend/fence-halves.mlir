@@ -1,4 +1,4 @@
-// RUN: buddy-opt %s -buddy-fence-remainders | FileCheck %s
+// RUN: buddy-opt %s -buddy-fence-halves | FileCheck %s
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
@@ -12,4 +12,18 @@ llvm.func @remainders(%x: f32, %y: f32, %v: vector<8xf64>) -> f32 {
   %a = llvm.frem %x, %y : f32
   %b = llvm.frem %v, %v : vector<8xf64>
   llvm.return %a : f32
+}
+
+// CHECK-LABEL: llvm.func @quotients(
+// CHECK:       %[[Y:.*]] = llvm.fpext %arg1 : bf16 to f32
+// CHECK:       %[[F:.*]] = llvm.call_intrinsic "llvm.arithmetic.fence"(%[[Y]])
+// CHECK-NEXT:  llvm.fdiv %{{.*}}, %[[F]] : f32
+// CHECK-NOT:   llvm.arithmetic.fence
+llvm.func @quotients(%x: f16, %y: bf16) -> f32 {
+  %a = llvm.fpext %x : f16 to f32
+  %b = llvm.fpext %y : bf16 to f32
+  %c = llvm.fdiv %a, %b : f32
+  %d = llvm.fmul %b, %b : f32
+  %e = llvm.fadd %c, %d : f32
+  llvm.return %e : f32
 }
