@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -31,6 +32,13 @@ SmallVector<int64_t> rotated(int64_t rank, int64_t first, int64_t middle) {
 SmallVector<int64_t> toChannelsLast(int64_t rank) { return rotated(rank, 1, 2); }
 
 SmallVector<int64_t> fromChannelsLast(int64_t rank) { return rotated(rank, 1, rank - 1); }
+
+/// A tensor with the sizes of `value`, [N, C, ...], channels last.
+Value emptyChannelsLast(OpBuilder &b, Location loc, Value value) {
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, value);
+  return tensor::EmptyOp::create(b, loc, applyPermutation(sizes, toChannelsLast(sizes.size())),
+                                 getElementTypeOrSelf(value));
+}
 
 /// Each dimension of `rank` on its own, but `dim` with the one after it.
 Groups joining(int64_t dim, int64_t rank) {
@@ -245,10 +253,7 @@ private:
     int64_t rank = conv.spatial + 2;
     Value packed = kernel.pack(rewriter, loc, panelsOf(conv, kernel.mirrored));
     Value init = conv.grouped ? joined(rewriter, conv.init, 1) : conv.init;
-    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, init), last;
-    for (int64_t dim : toChannelsLast(rank))
-      last.push_back(sizes[dim]);
-    Value out = tensor::EmptyOp::create(rewriter, loc, last, getElementTypeOrSelf(init));
+    Value out = emptyChannelsLast(rewriter, loc, init);
     SmallVector<int64_t> group;
     if (conv.grouped)
       group = {conv.channels(), conv.filters()};
@@ -288,14 +293,11 @@ struct LowerDepthwise : OpInterfaceRewritePattern<linalg::LinalgOp> {
   /// Zeros with the channels of `value` last.
   static Value zerosLike(PatternRewriter &rewriter, Value value) {
     Location loc = value.getLoc();
-    auto type = cast<ShapedType>(value.getType());
-    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(rewriter, loc, value), last;
-    for (int64_t dim : toChannelsLast(type.getRank()))
-      last.push_back(sizes[dim]);
-    Value empty = tensor::EmptyOp::create(rewriter, loc, last, type.getElementType());
-    Value zero =
-        arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(type.getElementType()));
-    return linalg::FillOp::create(rewriter, loc, zero, empty).getResult(0);
+    Value empty = emptyChannelsLast(rewriter, loc, value);
+    TypedAttr zero = rewriter.getZeroAttr(getElementTypeOrSelf(value));
+    return linalg::FillOp::create(rewriter, loc,
+                                  Value(arith::ConstantOp::create(rewriter, loc, zero)), empty)
+        .getResult(0);
   }
 
   /// out[n, y, x, c] = sum over i, j of input[n, y * stride + i, x * stride + j, c] kernel[i, j, c]

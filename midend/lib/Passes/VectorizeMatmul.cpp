@@ -230,7 +230,7 @@ private:
 };
 
 void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
-  Value lhs = op.getLhs(), out = op.getInit();
+  Value lhs = op.getLhs();
   Type element = getElementTypeOrSelf(lhs);
   MatmulBlocking blocking(op);
   if (op.isPacked()) {
