@@ -38,7 +38,7 @@ from .roles import (
     updates_of_overlapping,
 )
 from .signature import Argument, ImportedFunction
-from .views import View, returning_owners
+from .views import Views, returning_owners
 
 log = logging.getLogger(__name__)
 
@@ -219,7 +219,7 @@ class _NoResults:
         self,
         imported: ImportedFunction,
         placeholder_values: Sequence[Any],
-        views: Sequence[View],
+        views: Views,
     ):
         sizes = SizeFunction(symbol_sources(placeholder_values))
         self.finish = finisher(imported.outputs, sizes, [None] * len(imported.outputs), views)

@@ -24,7 +24,7 @@ from .layouts import Order, RowMajor, inverse
 from .memory import empty
 from .signature import Argument, ImportedFunction, Output
 from .types import Dim, linear_symbol
-from .views import View, windows
+from .views import Views, windows
 
 ENTRY = "forward"
 PREPARE = "prepare"
@@ -118,7 +118,7 @@ class Launcher:
         positions: Sequence[int | torch.Tensor],
         placeholder_values: Sequence[Any],
         layouts: RowMajor,
-        views: Sequence[View],
+        views: Views,
         freeze: bool,
     ):
         self.executable = executable
@@ -307,7 +307,7 @@ def finisher(
     outputs: Sequence[Output],
     sizes: SizeFunction,
     orders: Sequence[Order | None],
-    views: Sequence[View],
+    views: Views,
 ) -> Callable[[Sequence[Any], list], list]:
     """From the function's results to the graph's outputs, in its order, layouts and views."""
     owners = _owners(outputs, sizes, orders)

@@ -16,7 +16,6 @@ from torch.fx.passes.operator_support import OperatorSupportBase
 
 from . import counters, importer
 from .errors import UnsupportedOp, UnsupportedOpError
-from .views import mark_packed
 
 # Eager copies the whole memory of their first argument, also what lies between its elements.
 KEEP_GAPS = (
@@ -73,7 +72,6 @@ def _try_parts(
     """
     copy = fx.GraphModule(graph_module, graph_module.graph.__deepcopy__({}))
     _draw_in_order(copy.graph)
-    mark_packed(copy.graph)
     partitioner = CapabilityBasedPartitioner(
         copy, _Compilable(names), allows_single_node_partition=True
     )

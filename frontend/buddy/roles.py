@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from .views import concrete
+from .views import overlaps
 
 SAVED = "saved_for_backward"  # in the `meta` of what no caller sees
 
@@ -66,17 +66,6 @@ def updates_of_overlapping(graph_module: fx.GraphModule) -> list[fx.Node]:
             before = _closure([copy], lambda node: node.all_input_nodes)
             nodes |= dict.fromkeys(n for n in after if n in before and n.op == "call_function")
     return list(nodes)
-
-
-def overlaps(tensor: torch.Tensor) -> bool:
-    """Whether two elements may be one in memory, as far as sizes and strides tell."""
-    sizes = concrete(tensor.shape)
-    reach = 0
-    for stride, size in sorted(zip(concrete(tensor.stride()), sizes)):
-        if size > 1 and stride <= reach:
-            return 0 not in sizes
-        reach += stride * (size - 1)
-    return False
 
 
 def _closure(nodes: Iterable[fx.Node], following: Any) -> dict[fx.Node, None]:

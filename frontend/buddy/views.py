@@ -4,25 +4,27 @@
 
 Values in the compiled module have no memory in common, but a graph's outputs may: `y, y.t()`, or
 `y[::2]` alone, which has the strides of y. What owns each output's memory is known from the
-graph's fake tensors. Views of an argument are views of what the caller gave.
+graph's fake tensors. Views of an argument are views of what the caller gave. What the module
+computes is dense: an owner with gaps in its memory, like a written `x[::2]`, is spread here.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import fx
 from torch.fx.experimental.symbolic_shapes import optimization_hint
 
+from .memory import empty
 from .types import Dim
 
 UNKNOWN_SIZE = 8192
-PACKED = "without_its_gaps"  # in the `meta` of what is computed dense, its fake tensor is not
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,40 @@ class View:
     dtype: torch.dtype | None = None
 
 
+@dataclass(frozen=True)
+class Spread:
+    """Where the elements of an owner lie in memory of `size` elements, with gaps between them."""
+
+    owner: int
+    shape: tuple[Dim, ...]
+    strides: tuple[Dim, ...]
+    offset: Dim
+    size: Dim
+
+
+@dataclass
+class Views:
+    """The outputs of a graph as views of its owners, and those owners that have gaps."""
+
+    outputs: list[View] = field(default_factory=list)
+    spread: list[Spread] = field(default_factory=list)
+
+
 @contextlib.contextmanager
-def returning_owners(graph: fx.Graph) -> Iterator[list[View]]:
+def returning_owners(graph: fx.Graph) -> Iterator[Views]:
     """While it lasts the graph returns each owner once; gives what it returns else, as views."""
     output = graph.output_node()
     own = output.args
     owners = _owners(graph)
     returned: list[Any] = []
-    views = []
+    views = Views()
     for node in own[0]:
         owner = _owner_of(node, owners)
         if owner not in returned:
+            if _has_gaps(owner):
+                views.spread.append(_spread(owner.meta["val"], len(returned)))
             returned.append(owner)
-        views.append(_view(node, owner, returned.index(owner)))
+        views.outputs.append(_view(node, owner, returned.index(owner)))
     output.args = (tuple(returned),)
     try:
         yield views
@@ -60,21 +83,41 @@ def returning_owners(graph: fx.Graph) -> Iterator[list[View]]:
         output.args = own
 
 
-def windows(views: Sequence[View], sizes: Any) -> Callable[[Sequence[Any], list], list]:
+def windows(views: Views, sizes: Any) -> Callable[[Sequence[Any], list], list]:
     """`f(args, owners)` giving the graph's outputs; `sizes` compiles symbolic ones."""
-    cut = [v for v in views if v.shape is not None]
-    if not cut and [v.owner for v in views] == list(range(len(views))):
-        return lambda args, owners: owners
+    spread = _spreader(views.spread, sizes)
+    cut = [v for v in views.outputs if v.shape is not None]
+    if not cut and [v.owner for v in views.outputs] == list(range(len(views.outputs))):
+        return spread
     shapes = sizes.compile([d for v in cut for d in (v.shape, v.strides, (v.offset,))])
 
     def make(args: Sequence[Any], owners: list) -> list:
+        owners = spread(args, owners)
         given = iter(shapes(args))
         return [
             owners[v.owner]
             if v.shape is None
             else _window(owners[v.owner], v.dtype, *_three(given))
-            for v in views
+            for v in views.outputs
         ]
+
+    return make
+
+
+def _spreader(spread: Sequence[Spread], sizes: Any) -> Callable[[Sequence[Any], list], list]:
+    """`f(args, owners)` giving the owners with their gaps."""
+    if not spread:
+        return lambda args, owners: owners
+    shapes = sizes.compile([d for s in spread for d in (s.shape, s.strides, (s.offset, s.size))])
+
+    def make(args: Sequence[Any], owners: list) -> list:
+        given = iter(shapes(args))
+        owners = list(owners)
+        for s in spread:
+            shape, strides, (offset, size) = next(given), next(given), next(given)
+            memory = empty((size,), owners[s.owner].dtype)
+            owners[s.owner] = memory.as_strided(shape, strides, offset).copy_(owners[s.owner])
+        return owners
 
     return make
 
@@ -100,23 +143,23 @@ def _owners(graph: fx.Graph) -> dict[Any, fx.Node]:
     return owners
 
 
-def mark_packed(graph: fx.Graph) -> None:
-    """Mark what is computed in memory with gaps, for the parts that take it from another part."""
-    owners = _owners(graph)
-    for node in filter(is_strided, graph.nodes):
-        owner = owners[_storage(node)]
-        if owner.op != "placeholder" and not _fills_its_memory(owner.meta["val"]):
-            node.meta[PACKED] = True
-
-
 def _owner_of(node: Any, owners: dict[Any, fx.Node]) -> Any:
     """The node to be returned in the place of an output: itself, unless it is a view."""
     if not is_strided(node):
         return node
     owner = _argument_of(node) or owners[_storage(node)]
-    given = owner.op == "placeholder" and PACKED not in owner.meta
-    # What is computed is dense, whatever gaps its fake tensor has.
-    return owner if given or _fills_its_memory(owner.meta["val"]) else node
+    if owner.op == "placeholder" or _fills_its_memory(owner.meta["val"]):
+        return owner
+    # One of several results in the same memory has only its own elements to show.
+    return owner if _has_gaps(owner) and owner.target is not operator.getitem else node
+
+
+def _has_gaps(node: Any) -> bool:
+    """Whether this is computed, and its elements are to lie apart, each for itself."""
+    if not is_strided(node) or node.op == "placeholder":
+        return False
+    value = node.meta["val"]
+    return not (_fills_its_memory(value) or 0 in concrete(value.shape) or overlaps(value))
 
 
 def is_strided(node: Any) -> bool:
@@ -156,6 +199,17 @@ def is_dense(dimensions: Iterable[tuple[int, int]]) -> bool:
     return True
 
 
+def overlaps(tensor: torch.Tensor) -> bool:
+    """Whether two elements may be one in memory, as far as sizes and strides tell."""
+    sizes = concrete(tensor.shape)
+    reach = 0
+    for stride, size in sorted(zip(concrete(tensor.stride()), sizes)):
+        if size > 1 and stride <= reach:
+            return 0 not in sizes
+        reach += stride * (size - 1)
+    return False
+
+
 def concrete(sizes: Sequence[Any]) -> list[int]:
     """Symbolic sizes through their hints: good enough to be ordered, not to be computed with.
 
@@ -170,6 +224,12 @@ def _view(node: Any, owner: Any, index: int) -> View:
     value, whole = node.meta["val"], owner.meta["val"]
     offset = value.storage_offset() - whole.storage_offset() * whole.itemsize // value.itemsize
     return View(index, _dims(value.shape), _dims(value.stride()), *_dims([offset]), value.dtype)
+
+
+def _spread(value: torch.Tensor, index: int) -> Spread:
+    size = value.untyped_storage().nbytes() // value.itemsize
+    shape, strides = _dims(value.shape), _dims(value.stride())
+    return Spread(index, shape, strides, *_dims([value.storage_offset(), size]))
 
 
 def _dims(sizes: Sequence[Any]) -> tuple[Dim, ...]:

@@ -78,7 +78,7 @@ def test_fallback_runs_the_rest_compiled():
 
 @pytest.mark.filterwarnings("ignore:.*runs eagerly:RuntimeWarning")
 def test_view_of_what_another_part_computed():
-    """The part's result is dense where the graph, like the argument, has gaps."""
+    """The part computes it dense, and gives it with the gaps that the argument has."""
 
     def update(x):
         row = x.select(0, 0).add_(2)

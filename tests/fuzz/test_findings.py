@@ -275,3 +275,17 @@ def test_half_precision_beyond_the_range_of_the_other():
         return [infinity, torch.tensor([3e38, 1e6, 1e9, -9e4]).bfloat16()]
 
     check_calls(program, arguments)
+
+
+def test_a_written_copy_has_the_gaps_of_what_it_is_a_copy_of():
+    def program(a, b):
+        c = torch.select_scatter(a.t(), b, 1, 1)
+        d = torch.slice_scatter(a, b[None], 0, 1, 2)
+        return [c, c[1:, ::2], d, d.unsqueeze(1), c * 2, c]
+
+    def arguments(call):
+        a = numbers(4 + call, 9)
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        return [a[:, 1::2], numbers(4)]
+
+    check_calls(program, arguments, 3)
