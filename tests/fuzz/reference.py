@@ -29,6 +29,7 @@ UNITS = 4  # in the last place, of a rounded op
 # Eager's vector functions of f64 lose digits of subnormal results, or all of them.
 LOST_F64 = torch.finfo(torch.float64).smallest_normal * 2.0**-16
 COMPARISONS = {f"torch.{name}({{0}}, {{1}})" for name in ("eq", "ne", "lt", "le", "gt", "ge")}
+TRUNCATED = "torch.div({0}, {1}, rounding_mode='trunc')"
 
 
 @dataclass
@@ -150,7 +151,8 @@ class Reference:
     def _run_wide(self, run: int) -> list[torch.Tensor]:
         """With f32 for half precision; but for run 0 disturbed, every other result rounded.
 
-        Rounded to bf16 as CPUs' instructions do it: subnormal numbers are 0.
+        Rounded to bf16 as CPUs' instructions do it: subnormal numbers are 0. What is truncated may
+        be rounded before, as in eager, though its operands are not.
         """
         program = widened(self.program)
         inputs = program.arguments(self.call)
@@ -160,6 +162,9 @@ class Reference:
         def follow(step: Step, values: list) -> torch.Tensor:
             result = self._disturb(disturbance, step, values) if run else evaluate(step, values)
             narrow = self.values[len(values)].dtype
+            if run and step.template == TRUNCATED and narrow in HALVES and draw.random() < 0.5:
+                x, y = (values[i] for i in step.operands)
+                result.copy_((x / y).to(narrow).trunc())
             if any(result is values[i] and self.values[i].dtype != narrow for i in step.operands):
                 result = result.double().float()  # a conversion that is one no more
             moves = BY_TEMPLATE[step.template].moves

@@ -10,10 +10,11 @@ import campaign
 import comparison
 import pytest
 import torch
+from captured import compiled
 from drawing import programs
 from hypothesis import HealthCheck, given, settings
-from programs import Capture
-from reference import Latitude, Observed
+from programs import HALVES, Capture, Input, Program, Step
+from reference import TRUNCATED, Latitude, Observed
 from tally import Tally
 from worker import Worker
 
@@ -71,6 +72,14 @@ def test_zero_for_a_subnormal_bf16_but_nothing_else(actual, eager, same):
     program = SimpleNamespace(capture=Capture.AUTOGRAD)
     reference = SimpleNamespace(program=program, observed=Observed([b], []), free=[Latitude.EXACT])
     assert (not comparison.differences(reference, Observed([a], []))) == same
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_a_truncated_quotient_may_be_rounded_before_where_its_divisor_is_not(dtype):
+    steps = (Step("torch.mul({0}, {1})", "torch.mul({0}, {0})", (0, 0)),
+             Step(TRUNCATED, TRUNCATED, (0, 1)))  # fmt: skip
+    program = Program((Input((3000,), dtype),), steps, (2,), capture=Capture.GRAPH)
+    comparison.check_program(program, compiled([program], ours=True))
 
 
 def test_a_tally_adds_up(tmp_path):
