@@ -36,6 +36,7 @@ from .roles import (
     mutated_placeholders,
     static_inputs,
     updates_of_overlapping,
+    views_of_untracked,
 )
 from .signature import Argument, ImportedFunction
 from .views import Views, returning_owners
@@ -158,9 +159,12 @@ def compile_whole(
     options: Options, graph_module: fx.GraphModule, static: frozenset[int]
 ) -> Compiled:
     """The graph as one compiled module; raises UnsupportedOpError where it cannot be."""
-    if updates := updates_of_overlapping(graph_module):
-        reason = "writes to an input whose elements overlap in memory"
-        raise UnsupportedOpError([refused(node, reason) for node in updates])
+    for nodes, reason in (
+        (updates_of_overlapping, "writes to an input whose elements overlap in memory"),
+        (views_of_untracked, "reads an input whose sizes PyTorch does not track"),
+    ):
+        if found := nodes(graph_module):
+            raise UnsupportedOpError([refused(node, reason) for node in found])
     placeholders = [n for n in graph_module.graph.nodes if n.op == "placeholder"]
     mutated = mutated_placeholders(graph_module)
     # What the graph writes to is never frozen, not even a buffer.

@@ -12,6 +12,8 @@ from torch import fx
 
 from .views import overlaps
 
+aten = torch.ops.aten
+BY_STRIDES = (aten.as_strided.default, aten.as_strided_scatter.default, aten.copy_.default)
 SAVED = "saved_for_backward"  # in the `meta` of what no caller sees
 
 
@@ -44,7 +46,7 @@ def mutated_placeholders(graph_module: fx.GraphModule) -> set[fx.Node]:
 
 
 def _copies(graph_module: fx.GraphModule) -> list[fx.Node]:
-    return graph_module.graph.find_nodes(op="call_function", target=torch.ops.aten.copy_.default)
+    return graph_module.graph.find_nodes(op="call_function", target=aten.copy_.default)
 
 
 def kind_of(node: fx.Node, static: bool) -> str:
@@ -66,6 +68,28 @@ def updates_of_overlapping(graph_module: fx.GraphModule) -> list[fx.Node]:
             before = _closure([copy], lambda node: node.all_input_nodes)
             nodes |= dict.fromkeys(n for n in after if n in before and n.op == "call_function")
     return list(nodes)
+
+
+def views_of_untracked(graph_module: fx.GraphModule) -> list[fx.Node]:
+    """What reads and writes placeholders of static sizes by windows of symbolic ones.
+
+    Of arguments that share memory, one of them written to, AOTAutograd makes one: what they are
+    views of. It has the sizes of the first call, and nothing guards them.
+    """
+    nodes: dict[fx.Node, None] = {}
+    for copy in _copies(graph_module):
+        base = copy.args[0]
+        steps = [n for n in _closure([base], _by_strides) if n is not base]
+        operands = [x.meta.get("val") for step in steps for x in step.all_input_nodes]
+        symbolic = any(isinstance(value, torch.SymInt) for value in operands)
+        if symbolic and all(isinstance(size, int) for size in base.meta["val"].shape):
+            nodes |= dict.fromkeys(steps)
+    return list(nodes)
+
+
+def _by_strides(node: fx.Node) -> list[fx.Node]:
+    """Windows of a tensor, what becomes of it where one is written to, and the copy of that."""
+    return [user for user in node.users if user.target in BY_STRIDES]
 
 
 def _closure(nodes: Iterable[fx.Node], following: Any) -> dict[fx.Node, None]:

@@ -184,3 +184,26 @@ def test_sizes_that_depend_on_data():
         run = torch.compile(select, backend="buddy", fullgraph=True)
         assert_same(run(x), select(x), (2e-5, 1e-4))
         assert_same(run(-x), select(-x), (2e-5, 1e-4))
+
+
+@pytest.mark.filterwarnings("ignore:.*does not track:RuntimeWarning")
+def test_arguments_that_share_memory_and_grow():
+    """PyTorch makes one argument of them, without a guard of its sizes."""
+
+    def update(x, y):
+        x.mul_(y.sum())
+        return x + 1, y * 2
+
+    def arguments(size):
+        memory = torch.arange(2.0 * size).view(2, size)
+        for x in (memory[:1], memory):
+            torch._dynamo.maybe_mark_dynamic(x, 1)
+            yield x
+
+    run = torch.compile(update, backend="buddy", fullgraph=True)
+    with torch.no_grad():
+        for size in (5, 7, 10):
+            actual, expected = [*arguments(size)], [*arguments(size)]
+            assert_same(run(*actual), update(*expected))
+            assert_same(actual, expected)
+    assert buddy.stats()["nodes_lowered"] > 0
