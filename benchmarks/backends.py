@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch._inductor.config
 
@@ -53,6 +55,7 @@ BACKENDS = {
     "inductor": torch.compile,
     "inductor-max": inductor_max,
     "buddy": lambda module: torch.compile(module, backend="buddy"),
+    "buddy-autotune": functools.partial(torch.compile, backend="buddy", options={"autotune": True}),
     "buddy-exported": Exported,
     "copy": CopyOfSameBytes,
 }

@@ -50,6 +50,11 @@ static cl::opt<int> optLevel("opt-level", cl::desc("LLVM's optimization level, 0
 static cl::opt<bool> profile("profile", cl::desc("Let the code report its kernels to a profiler"),
                              cl::cat(category));
 
+static cl::list<std::string> schedules("schedules", cl::CommaSeparated,
+                                       cl::desc("Tile kernels not as the machine model says: "
+                                                "`kernel=schedule`, or a schedule for all"),
+                                       cl::value_desc("choice,…"), cl::cat(category));
+
 static int fail(const Twine &message) {
   errs() << "buddy-compile: error: " << message << "\n";
   return 1;
@@ -101,7 +106,7 @@ int main(int argc, char **argv) {
     return 1;
 
   buddy::CompileOptions options{output,          emitKind, features, dumpStages,
-                                crashReproducer, optLevel, profile};
+                                crashReproducer, optLevel, profile,  schedules};
   buddy::StageTimes times;
   if (Error error = buddy::compile(*module, options, times))
     return fail(toString(std::move(error)));

@@ -17,6 +17,7 @@ from torch._dynamo.exc import ShortenTraceback
 
 from . import counters, driver, knobs, partition, profiling
 from .attention_capture import capture_attention
+from .autotune import Tuned
 from .decompose import decompositions
 from .errors import BuddyError, UnsupportedOpError
 from .executable import (
@@ -186,28 +187,46 @@ def compile_whole(
     if not imported.results and not mutated:
         launch = _NoResults(imported, values, views)
     else:
-        executable = _load(options, module)
         names = [n.name for n in placeholders]
         positions = argument_positions(imported.arguments, names, imported.constants)
-        launch = Launcher(executable, imported, positions, values, rows, views, bool(static))
+        bytecode = _bytecode(module)
+
+        def compiled(schedules: Sequence[str] = (), timed: bool = False) -> Launcher:
+            executable = _load(options, bytecode, schedules, timed)
+            return Launcher(executable, imported, positions, values, rows, views, bool(static))
+
+        launch = _tuned(options, bytecode, compiled) if options.autotune else compiled()
     return launch
 
 
-def _load(options: Options, module) -> Any:
-    """Compile the module, or find it in the cache, and load it."""
+def _bytecode(module) -> bytes:
+    buffer = BytesIO()
+    module.operation.write_bytecode(buffer)
+    return buffer.getvalue()
+
+
+def _tuned(options: Options, bytecode: bytes, compiled: Callable) -> Tuned:
+    name = None
+    if options.cache:
+        threads = options.num_threads or knobs.num_threads() or torch.get_num_threads()
+        name = driver.tuning_key(bytecode, options.target, threads) + ".json"
+    return Tuned(compiled, name)
+
+
+def _load(options: Options, bytecode: bytes, schedules: Sequence[str], timed: bool) -> Any:
+    """Compile the module, or find it in the cache, and load it; what is only timed is not kept."""
     from . import _runtime
 
     profile = options.profile or knobs.profile()
     if profile:
         profiling.start_for_process()
-    buffer = BytesIO()
-    module.operation.write_bytecode(buffer)
     compiled = driver.compiled_module(
-        buffer.getvalue(),
+        bytecode,
         target=options.target,
         dump_dir=options.dump_dir,
-        cache=options.cache,
-        profile=profile,
+        cache=options.cache and not timed,
+        profile=profile or timed,
+        schedules=schedules,
     )
     with compiled as library, counters.stage("load"):
         threads = options.num_threads or knobs.num_threads()

@@ -45,6 +45,7 @@ class Options:
     )
     cache: bool = _option(True, "True or False", _boolean)
     profile: bool = _option(False, "True or False", _boolean)
+    autotune: bool = _option(False, "True or False", _boolean)
 
     @classmethod
     def parse(cls, given: Mapping[str, Any] | None) -> Options:

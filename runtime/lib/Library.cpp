@@ -5,6 +5,7 @@
 #include "buddy/runtime/CpuFeatures.h"
 #include "buddy/runtime/Error.h"
 #include "buddy/runtime/Profile.h"
+#include "buddy/runtime/KernelTimer.h"
 
 #include "ProfileData.h"
 #include "Threads.h"
@@ -58,8 +59,10 @@ Library::Library(const std::string &path) : file(path), handle(open(path)) {
     resolveEntries();
     if (void *runner = dlsym(handle, runnerSymbol); runner && teamRunner())
       *static_cast<TeamRunner **>(runner) = teamRunner();
-    if (isProfiling())
-      profileEntries();
+    if (isProfiling()) {
+      attachProfiler(parsed.profile, hooks(), file);
+      useProfiledEntries();
+    }
   } catch (...) {
     dlclose(handle);
     throw;
@@ -84,10 +87,24 @@ void Library::resolveEntries() {
   }
 }
 
+/// Null where the module was not compiled for a profiler.
+ProfileHooks *Library::hooks() const {
+  return static_cast<ProfileHooks *>(dlsym(handle, profileHooksSymbol));
+}
+
+const KernelTimer &Library::timeKernels() {
+  if (timer)
+    return *timer;
+  ProfileHooks *table = hooks();
+  if (!table)
+    throw ModelError(file, "was compiled without hooks for a profiler");
+  timer = std::make_unique<KernelTimer>(parsed.profile, *table);
+  useProfiledEntries();
+  return *timer;
+}
+
 /// From now on entry points report; one that calls no kernel has nothing to.
-void Library::profileEntries() {
-  attachProfiler(parsed.profile, static_cast<ProfileHooks *>(dlsym(handle, profileHooksSymbol)),
-                 file);
+void Library::useProfiledEntries() {
   for (auto &[name, entry] : entries)
     if (void *profiled = dlsym(handle, (profilePrefix + name).c_str()))
       entry.invoke = reinterpret_cast<InvokeFunction>(profiled);

@@ -36,11 +36,6 @@ Recorder &recorder() {
   return *instance;
 }
 
-int64_t now() {
-  auto time = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
-}
-
 int32_t threadId() {
   static thread_local const auto id = static_cast<int32_t>(syscall(SYS_gettid));
   return id;
@@ -48,7 +43,7 @@ int32_t threadId() {
 
 /// The hook that modules call after a kernel.
 void record(void *context, int64_t site, int64_t start, int64_t operations, int64_t bytes) {
-  int64_t end = now();
+  int64_t end = profileClock();
   auto *module = static_cast<ProfiledModule *>(context);
   Recorder &r = recorder();
   std::lock_guard<std::mutex> lock(r.mutex);
@@ -102,6 +97,11 @@ void requireKernels(const ProfileData &data) {
 
 } // namespace
 
+int64_t buddy::runtime::profileClock() {
+  auto time = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+}
+
 void buddy::runtime::startProfile(const std::string &directory) {
   requireWritable(directory);
   Recorder &r = recorder();
@@ -127,7 +127,7 @@ void buddy::runtime::attachProfiler(const ProfileTable &table, ProfileHooks *hoo
   }
   r.data.modules.push_back(std::make_unique<ProfiledModule>(
       ProfiledModule{table, std::vector<SiteTotals>(table.sites.size())}));
-  *hooks = {r.data.modules.back().get(), &now, &record};
+  *hooks = {r.data.modules.back().get(), &profileClock, &record};
 }
 
 void buddy::runtime::clearProfile() {

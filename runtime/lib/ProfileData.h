@@ -74,6 +74,9 @@ struct ProfileReport {
   std::vector<ProfileGroup> groups; // as they were first opened
 };
 
+/// Nanoseconds of the monotonic clock: the hook `now`.
+int64_t profileClock();
+
 /// Makes `hooks` report to the profiler; null where the module has none.
 void attachProfiler(const ProfileTable &table, ProfileHooks *hooks, const std::string &file);
 

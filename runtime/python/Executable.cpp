@@ -8,6 +8,7 @@
 
 #include "buddy/runtime/Error.h"
 #include "buddy/runtime/Frame.h"
+#include "buddy/runtime/KernelTimer.h"
 
 #include <memory>
 #include <mutex>
@@ -130,6 +131,8 @@ struct Entry {
 struct Executable {
   explicit Executable(const std::string &path) : library(std::make_shared<Library>(path)) {}
 
+  std::map<std::string, double> timeKernels() const { return library->timeKernels().seconds(); }
+
   Entry entry(const std::string &name) const { return {library, &library->entry(name)}; }
 
   std::shared_ptr<Library> library;
@@ -142,7 +145,9 @@ void buddy::runtime::bindExecutable(py::module_ &module) {
       .def(py::init<const std::string &>(), py::arg("path"))
       .def_property_readonly("manifest",
                              [](const Executable &self) { return self.library->manifestText(); })
-      .def("entry", &Executable::entry, py::arg("name"));
+      .def("entry", &Executable::entry, py::arg("name"))
+      .def("time_kernels", &Executable::timeKernels,
+           "Time the kernels of entries bound from now on; the seconds so far, by kernel.");
   py::class_<Entry>(module, "Entry", "A function of a compiled module.")
       .def_property_readonly("name", [](const Entry &self) { return self.point->signature->name; })
       .def("bind", &Entry::bind, py::arg("arguments") = py::dict(),

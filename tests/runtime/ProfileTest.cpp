@@ -6,6 +6,7 @@
 #include "buddy/runtime/Profile.h"
 #include "TestSupport.h"
 #include "buddy/runtime/Frame.h"
+#include "buddy/runtime/KernelTimer.h"
 #include "buddy/runtime/MemRef.h"
 
 using namespace buddy::runtime;
@@ -71,6 +72,19 @@ TEST_F(ProfileTest, CountsCallsAndWork) {
     EXPECT_TRUE(contains(result.table, part)) << result.table;
 }
 
+TEST_F(ProfileTest, ATimerKeepsTheFastestRun) {
+  Library library(modulePath("forward_profile"));
+  const KernelTimer &timer = library.timeKernels();
+  EXPECT_TRUE(timer.seconds().empty()) << "nothing has run";
+  run(library, 1);
+  double once = timer.seconds().at("add_0");
+  run(library, 100);
+  EXPECT_LE(timer.seconds().at("add_0"), once);
+  EXPECT_GT(timer.seconds().at("add_0"), 0);
+  EXPECT_EQ(timer.seconds().size(), 1u) << "an entry point as a whole is no kernel";
+  EXPECT_EQ(&library.timeKernels(), &timer);
+}
+
 TEST_F(ProfileTest, TheTraceNestsKernelsInEntryPoints) {
   Library library(modulePath("forward_profile"));
   run(library, 2);
@@ -131,4 +145,9 @@ TEST(Profile, RefusesASiteOfAnUnknownKernel) {
   std::string text = R"({"abi": 1, "entries": {}, "profile": {"kernels": {},
                          "sites": [{"entry": "forward", "kernel": "add_0"}]}})";
   EXPECT_TRUE(contains(messageOf<ModelError>([&] { parseManifest(text, "m.so"); }), "'add_0'"));
+}
+
+TEST_F(ProfileTest, ATimerNeedsHooks) {
+  Library library(modulePath("forward_module"));
+  EXPECT_THROW(library.timeKernels(), ModelError);
 }

@@ -385,6 +385,17 @@ def PropagateTransposesPass : Pass<"buddy-propagate-transposes", "::mlir::func::
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def ScheduleKernelsPass : Pass<"buddy-schedule-kernels", "::mlir::ModuleOp"> {
+  let summary = "Say of kernels that were measured how they are to be tiled.";
+  let description = [{
+    Needs: unique kernels.
+    Leaves: `buddy.schedule` on the kernels that are named, for TileKernels.
+    Does not touch: their bodies.
+  }];
+  let options = [ListOption<"schedules", "schedules", "std::string",
+                            "`kernel=schedule`, or a schedule for all; the last one counts.">];
+}
+
 def SplitReductionsPass : Pass<"buddy-split-reductions", "::mlir::func::FuncOp"> {
   let summary = "Cut long reductions with few results into parts that threads share.";
   let description = [{

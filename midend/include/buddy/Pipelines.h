@@ -48,6 +48,9 @@ struct CpuOptions : mlir::PassPipelineOptions<CpuOptions> {
                                llvm::cl::init("")};
   Option<bool> profile{*this, "profile", llvm::cl::desc("Report kernel calls to a profiler"),
                        llvm::cl::init(false)};
+  ListOption<std::string> schedules{
+      *this, "schedules",
+      llvm::cl::desc("How kernels are tiled: `kernel=schedule`, or all of them")};
 };
 
 /// The passes that take a module from the state before `phase` to `phase`.

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Extents.h"
 #include "MatmulBlocking.h"
+#include "Schedule.h"
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
@@ -29,21 +30,28 @@ SmallVector<int64_t> loopExtents(Operation *root) {
   return extents;
 }
 
+/// What the size of a tile follows from: the machine, and how a kernel differs from its model.
+struct TileModel {
+  int64_t l1Bytes, l2Bytes, amxRows;
+  const Schedule &schedule;
+};
+
 /// Tiles that a product should have, so that threads have several each.
 constexpr int64_t kFewestTiles = 16;
 
 /// Rows of a tile, a multiple of `unit`, so that known ones are cut evenly: 128 as 64 + 64, not as
 /// 96 + 32.
-int64_t tileRows(int64_t rows, int64_t unit, int64_t most = kTileRows) {
+int64_t tileRows(int64_t rows, int64_t unit, int64_t most) {
   if (ShapedType::isDynamic(rows) || rows <= most)
     return most;
   return llvm::alignTo(llvm::divideCeil(rows, llvm::divideCeil(rows, most)), unit);
 }
 
 /// Columns, in panels: enough that every thread gets several tiles, and that stay in half of L2.
-int64_t tilePanels(int64_t panels, int64_t panelBytes, int64_t fewest, int64_t l2Bytes) {
-  int64_t fitting = std::max<int64_t>(1, l2Bytes / 2 / std::max<int64_t>(1, panelBytes));
+int64_t tilePanels(int64_t panels, int64_t panelBytes, int64_t fewest, const TileModel &model) {
+  int64_t fitting = std::max<int64_t>(1, model.l2Bytes / 2 / std::max<int64_t>(1, panelBytes));
   int64_t most = std::min(fitting, std::max(fewest, panels / kFewestTiles));
+  most = model.schedule.scaledColumns(most);
   return llvm::divideCeil(panels, llvm::divideCeil(panels, most));
 }
 
@@ -57,11 +65,11 @@ int64_t depthAtOnce(MatmulOp op) {
                : typicalIfDynamic(cast<ShapedType>(op.getLhs().getType()).getShape().back());
 }
 
-int64_t tileColumns(ShapedType rhs, int64_t depth, int64_t fewestPanels, int64_t l2Bytes) {
+int64_t tileColumns(ShapedType rhs, int64_t depth, int64_t fewestPanels, const TileModel &model) {
   int64_t width = rhs.getDimSize(2);
   int64_t panelBytes = depth * width * rhs.getElementTypeBitWidth() / 8;
   int64_t panels = typicalIfDynamic(rhs.getDimSize(0), width);
-  return width * tilePanels(panels, panelBytes, fewestPanels, l2Bytes);
+  return width * tilePanels(panels, panelBytes, fewestPanels, model);
 }
 
 /// Columns of an unpacked right-hand side: a multiple of every panel's width up to this, times what
@@ -72,28 +80,33 @@ constexpr int64_t kTileColumns = 128, kMostColumnTiles = kWaitingColumns / kTile
 constexpr int64_t kFewestStreams = 4;
 
 /// Rows and columns of a tile of a product.
-std::pair<int64_t, int64_t> matmulTile(MatmulOp op, int64_t l2Bytes, int64_t amxRows) {
+std::pair<int64_t, int64_t> matmulTile(MatmulOp op, const TileModel &model) {
   ArrayRef<int64_t> out = cast<ShapedType>(op.getInit().getType()).getShape();
   auto rhs = cast<ShapedType>(op.getRhs().getType());
   Type element = getElementTypeOrSelf(op.getLhs());
-  int64_t unit = element.isBF16() || element.isInteger(8) ? amxRows : 1;
-  int64_t rows = out[out.size() - 2], rowTile = tileRows(rows, unit);
+  int64_t unit = element.isBF16() || element.isInteger(8) ? model.amxRows : 1;
+  const Schedule &schedule = model.schedule;
+  int64_t rows = out[out.size() - 2];
+  int64_t rowTile = tileRows(rows, unit, schedule.scaledRows(kTileRows));
   if (op.isPacked()) {
     int64_t fewest = MatmulBlocking(op).copiesLhs ? kPanelsOfCopy : 1;
-    return {rowTile, tileColumns(rhs, depthAtOnce(op), fewest, l2Bytes)};
+    return {rowTile, tileColumns(rhs, depthAtOnce(op), fewest, model)};
   }
   if (MatmulBlocking(op).streams) {
     int64_t share = llvm::alignTo(typicalIfDynamic(out.back()) / kFewestStreams, kTileColumns);
-    return {rowTile, std::clamp(share, kTileColumns, streamedColumns(rhs.getElementType()))};
+    return {rowTile, std::clamp(schedule.scaledColumns(share), kTileColumns,
+                                streamedColumns(rhs.getElementType()))};
   }
   // Every tile packs its columns: the more rows, the less that costs.
   int64_t columnTiles = llvm::divideCeil(typicalIfDynamic(out.back()), kTileColumns);
-  if (!ShapedType::isDynamic(rows))
-    rowTile = tileRows(rows, unit,
-                       std::clamp(rows * columnTiles / kFewestTiles, kTileRows, kMostBlockRows));
+  if (!ShapedType::isDynamic(rows)) {
+    int64_t most = std::max(rows * columnTiles / kFewestTiles, kTileRows);
+    rowTile = tileRows(rows, unit, std::min(schedule.scaledRows(most), kMostBlockRows));
+  }
   // And a copy of rows serves all columns.
   int64_t rowTiles = llvm::divideCeil(typicalIfDynamic(rows), rowTile);
-  int64_t most = std::clamp<int64_t>(columnTiles * rowTiles / kFewestTiles, 1, kMostColumnTiles);
+  int64_t most = schedule.scaledColumns(columnTiles * rowTiles / kFewestTiles);
+  most = std::min(most, kMostColumnTiles);
   return {rowTile,
           kTileColumns * llvm::divideCeil(columnTiles, llvm::divideCeil(columnTiles, most))};
 }
@@ -108,14 +121,15 @@ int64_t evenTile(int64_t extent, int64_t most) {
 }
 
 /// Columns of a tile of a convolution: whole groups, if it has some.
-int64_t convolutionColumns(ConvOp op, int64_t l2Bytes) {
+int64_t convolutionColumns(ConvOp op, const TileModel &model) {
   auto rhs = cast<ShapedType>(op.getRhs().getType());
   if (!op.isGrouped())
-    return tileColumns(rhs, rhs.getDimSize(1) * rhs.getDimSize(3), /*fewestPanels=*/1, l2Bytes);
+    return tileColumns(rhs, rhs.getDimSize(1) * rhs.getDimSize(3), /*fewestPanels=*/1, model);
   int64_t unit = op.sharesPanels() ? op.panelWidth() : op.getGroup()[1];
   int64_t filters = cast<ShapedType>(op.getInit().getType()).getShape().back();
   int64_t units = llvm::divideCeil(typicalIfDynamic(filters), unit);
-  return unit * evenTile(units, std::max<int64_t>(1, kTileColumns / unit));
+  int64_t most = model.schedule.scaledColumns(kTileColumns) / unit;
+  return unit * evenTile(units, std::max<int64_t>(1, most));
 }
 
 /// How a product is cut: sizes of the tiles, and the loops over them, the outermost first.
@@ -124,7 +138,7 @@ struct ProductTiles {
 };
 
 /// Tiles of the product that the kernel computes, if it computes one.
-ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes, int64_t amxRows) {
+ProductTiles productTiles(func::FuncOp kernel, const TileModel &model) {
   ProductTiles result;
   SmallVector<int64_t> &tiles = result.sizes;
   int64_t batches = 0; // which have a right-hand side each
@@ -132,20 +146,21 @@ ProductTiles productTiles(func::FuncOp kernel, int64_t l2Bytes, int64_t amxRows)
     auto out = cast<ShapedType>(op.getInit().getType());
     batches = out.getRank() - 2;
     tiles.assign(out.getRank(), 1);
-    std::tie(tiles[out.getRank() - 2], tiles.back()) = matmulTile(op, l2Bytes, amxRows);
+    std::tie(tiles[out.getRank() - 2], tiles.back()) = matmulTile(op, model);
   });
   kernel.walk([&](ConvOp op) {
     auto out = cast<ShapedType>(op.getInit().getType());
     int64_t x = out.getRank() - 2, width = out.getDimSize(x);
     tiles.assign(out.getRank(), 1);
+    int64_t rows = model.schedule.scaledRows(kTileRows);
     if (op.spatialRank() > 1)
-      tiles[x - 1] = ShapedType::isDynamic(width) ? 1 : std::max<int64_t>(1, kTileRows / width);
+      tiles[x - 1] = ShapedType::isDynamic(width) ? 1 : std::max<int64_t>(1, rows / width);
     tiles[x] = 0;
-    tiles[x + 1] = convolutionColumns(op, l2Bytes);
+    tiles[x + 1] = convolutionColumns(op, model);
   });
   // Panels outermost: a thread goes through all rows with its own, whatever their number.
   result.order = llvm::to_vector(llvm::seq<int64_t>(0, tiles.size()));
-  if (!tiles.empty())
+  if (!tiles.empty() && !model.schedule.rowsOutermost)
     std::rotate(result.order.begin() + batches, result.order.end() - 1, result.order.end());
   return result;
 }
@@ -159,7 +174,7 @@ bool readsWindows(linalg::GenericOp op) {
 
 /// Elements of a tile. With ops before the root, the results of each should stay in L1; but a
 /// tile of windows shares what it reads.
-int64_t elementsOfTile(func::FuncOp kernel, int64_t alone, int64_t l1Bytes) {
+int64_t elementsOfTile(func::FuncOp kernel, int64_t alone, const TileModel &model) {
   int64_t bytes = 0, ops = 0;
   bool windows = false;
   kernel.walk([&](linalg::GenericOp op) {
@@ -168,7 +183,8 @@ int64_t elementsOfTile(func::FuncOp kernel, int64_t alone, int64_t l1Bytes) {
     for (Type type : op->getResultTypes())
       bytes += llvm::divideCeil(cast<ShapedType>(type).getElementTypeBitWidth(), 8);
   });
-  return ops == 1 || windows ? alone : std::max<int64_t>(1, l1Bytes / std::max<int64_t>(1, bytes));
+  int64_t elements = ops == 1 || windows ? alone : model.l1Bytes / std::max<int64_t>(1, bytes);
+  return model.schedule.scaledColumns(model.schedule.scaledRows(elements));
 }
 
 /// Rows of a tile whose operand is transposed: several squares of a vector's length, so that what
@@ -273,10 +289,10 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
     auto tileable = dyn_cast<TilingInterface>(root);
     if (!dims || dims.empty() || !tileable)
       return success();
-    ProductTiles tiles = productTiles(kernel, l2Bytes, amxRows);
+    TileModel model{l1Bytes, l2Bytes, amxRows, Schedule::of(kernel)};
+    ProductTiles tiles = productTiles(kernel, model);
     if (tiles.sizes.empty())
-      tiles.sizes =
-          rowTiles(root, dims.asArrayRef(), elementsOfTile(kernel, tileElements, l1Bytes));
+      tiles.sizes = rowTiles(root, dims.asArrayRef(), elementsOfTile(kernel, tileElements, model));
     if (failed(tileAndFuse(tileable, tiles.sizes, tiles.order, rewriter)))
       return root->emitOpError("cannot be tiled");
     return success();

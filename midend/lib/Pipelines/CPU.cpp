@@ -74,6 +74,9 @@ static void reachKernels(OpPassManager &pm, const CpuOptions &options) {
   // While the operations that make up the work are still whole.
   if (options.profile)
     pm.addPass(createDescribeKernelsPass());
+  if (!options.schedules.empty())
+    pm.addPass(createScheduleKernelsPass(
+        {SmallVector<std::string>(options.schedules.begin(), options.schedules.end())}));
   verify(pm, "kernels");
 }
 

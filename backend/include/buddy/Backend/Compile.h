@@ -31,6 +31,8 @@ struct CompileOptions {
   int optLevel = 3;
   /// The code reports each call of a kernel to a profiler, when there is one.
   bool profile = false;
+  /// `kernel=schedule`, or a schedule for all kernels: how they are tiled, not as the model says.
+  std::vector<std::string> schedules;
 };
 
 /// Seconds spent in each stage, in order.

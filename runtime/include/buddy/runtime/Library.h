@@ -8,10 +8,13 @@
 #include "buddy/runtime/ModelABI.h"
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace buddy::runtime {
+
+class KernelTimer;
 
 /// One function of a loaded module.
 struct EntryPoint {
@@ -40,16 +43,22 @@ public:
   const EntryPoint &entry(std::string_view name) const;
   bool hasEntry(std::string_view name) const { return entries.find(name) != entries.end(); }
 
+  /// Times kernels from now on, in frames made from now on; asked again, it is the same timer. No
+  /// profile sees them any more. Throws ModelError where the module has no hooks.
+  const KernelTimer &timeKernels();
+
 private:
   void *symbol(const std::string &name) const;
+  ProfileHooks *hooks() const;
   void resolveEntries();
-  void profileEntries();
+  void useProfiledEntries();
 
   std::string file;
   void *handle;
   std::string_view text;
   Manifest parsed;
   std::map<std::string, EntryPoint, std::less<>> entries;
+  std::unique_ptr<KernelTimer> timer;
 };
 
 /// Threads that modules use from now on, whichever thread calls them; 0 leaves it to the OpenMP
