@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 SCHEDULES = ("low", "high", "narrow", "wide", "rows-outermost")
 SECONDS, FEWEST_TURNS, MOST_TURNS = 0.3, 5, 100  # of a schedule against the model's
 WORTHWHILE = 0.97  # of the model's time: what is less of a gain may be chance
-FORGETFUL = 1e-5  # seconds of a call that are no kernel worth a choice
+NEGLIGIBLE = 1e-5  # seconds of a call that are no kernel worth a choice
 
 
 class Tuned:
@@ -103,7 +103,7 @@ def _race(model: Launcher, other: Launcher, args: Sequence[Any]) -> dict[str, fl
 
 
 def _ratios(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
-    return {k: after[k] / t for k, t in before.items() if t > FORGETFUL and k in after}
+    return {k: after[k] / t for k, t in before.items() if t > NEGLIGIBLE and k in after}
 
 
 def _own(launch: Launcher, args: Sequence[Any]) -> list[Any]:

@@ -22,7 +22,7 @@ def faster(monkeypatch):
 
     def pretend(schedule: str) -> None:
         monkeypatch.setattr(autotune, "SCHEDULES", (schedule,))
-        monkeypatch.setattr(autotune, "FORGETFUL", 0.0)
+        monkeypatch.setattr(autotune, "NEGLIGIBLE", 0.0)
         monkeypatch.setattr(autotune, "_ratios", lambda times, _: dict.fromkeys(times, 0.5))
 
     return pretend

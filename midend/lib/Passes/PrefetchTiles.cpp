@@ -39,11 +39,12 @@ bool walks(linalg::GenericOp op, memref::SubViewOp tile) {
          widestElement(tile.getResult()) <= widestElement(op.getOperands());
 }
 
-/// Whether the loop's iterations read one such tile after the other.
+/// Whether the iterations of the innermost dimension read one such tile after the other.
 bool movesWith(memref::SubViewOp view, scf::ForallOp loop) {
   Value index = loop.getInductionVars().back();
   bool isPlain = llvm::all_of(view->getOperands(), [&](Value operand) {
-    return operand == index || loop.isDefinedOutsideOfLoop(operand);
+    return operand.getParentBlock() == loop.getBody() ? isa<BlockArgument>(operand)
+                                                      : loop.isDefinedOutsideOfLoop(operand);
   });
   return isPlain && llvm::is_contained(view.getOffsets(), index) &&
          isa<BlockArgument>(view.getSource()) && view.getType().hasStaticShape() &&
