@@ -289,3 +289,13 @@ def test_a_written_copy_has_the_gaps_of_what_it_is_a_copy_of():
         return [a[:, 1::2], numbers(4)]
 
     check_calls(program, arguments, 3)
+
+
+def test_rows_of_a_little_more_than_half_a_vector_of_bytes():
+    """LLVM shuffled vectors of 33 bytes for ever."""
+
+    def program(a):
+        return [a + a[:, None] + -3]
+
+    for size in (33, 40, 63):
+        check_calls(program, lambda call, n=size: [torch.arange(n, dtype=torch.int8)])

@@ -308,3 +308,21 @@ func.func @scaledSum(%x: memref<8x16xf32>, %y: memref<8x16xf32>, %c: memref<8x16
   }
   return
 }
+
+// -----
+
+// A row of bytes that is longer than half a vector is one vector under a mask.
+// CHECK-LABEL: func @bytes
+// CHECK:       vector.maskedload {{.*}} : memref<4x33xi8>, vector<64xi1>, vector<64xi8> into vector<64xi8>
+// CHECK:       vector.maskedstore
+// CHECK-NOT:   vector<33xi8>
+// CHECK:       return
+func.func @bytes(%x: memref<4x33xi8>, %out: memref<4x33xi8>) {
+  linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<4x33xi8>) outs(%out : memref<4x33xi8>) {
+  ^bb0(%a: i8, %b: i8):
+    %0 = arith.addi %a, %a : i8
+    linalg.yield %0 : i8
+  }
+  return
+}

@@ -17,12 +17,15 @@ using Values = LoopBuilder::Values;
 /// Vectors that a reduction keeps in flight: the latency of an addition in vectors.
 constexpr int64_t reductionUnroll = 4;
 
-/// LLVM cannot move vectors of 16-bit floats whose length is not a power of two.
-static bool hasHalves(linalg::LinalgOp op) {
-  return llvm::any_of(op->getOperands(), [](Value operand) {
-    auto type = dyn_cast<FloatType>(getElementTypeOrSelf(operand.getType()));
-    return type && type.getWidth() == 16;
+/// Lanes for a row of few elements: as many, where LLVM 22 has vectors of that length. It cannot
+/// move those of 16-bit floats whose length is no power of two, and does not come to an end with
+/// shuffled ones of 33 to 63 bytes.
+static int64_t lanesOfRow(linalg::LinalgOp op, int64_t elements) {
+  bool needsPower = llvm::any_of(op->getOperands(), [&](Value operand) {
+    Type type = getElementTypeOrSelf(operand.getType());
+    return type.isF16() || type.isBF16() || (type.isInteger(8) && elements > 32);
   });
+  return needsPower ? llvm::PowerOf2Ceil(elements) : elements;
 }
 
 /// `memref` with its last `count` dimensions, which are contiguous, as one.
@@ -65,7 +68,7 @@ GenericEmitter::GenericEmitter(LoopBuilder &b, linalg::LinalgOp op, const Vector
   if (!schedule.across.empty()) // a square of more vectors would not fit the registers
     lanes = std::min<int64_t>(lanes, 16);
   else if (known)
-    lanes = std::clamp<int64_t>(hasHalves(op) ? llvm::PowerOf2Ceil(*known) : *known, 1, lanes);
+    lanes = std::clamp<int64_t>(lanesOfRow(op, *known), 1, lanes);
 }
 
 /// Each loop's extent, from the first operand that has it.
