@@ -285,6 +285,7 @@ class Disturbance:
             overflows, turn = self._overflows(step, wide, work), self._noise(result.shape)
             result = torch.where(overflows & (turn > 0.5), 0, result)
             result = torch.where(overflows & (turn.abs() < 0.25), torch.inf, result)
+            result = torch.where(overflows & (turn.abs() < 0.1), torch.nan, result)  # inf * 0
             result = torch.where(overflows & (turn < -0.5), -result, result)
         if self.snaps and adds and not levels:
             result = torch.where(result.abs() <= UNITS * unit * _largest(wide.values()), 0, result)

@@ -13,7 +13,7 @@ import torch
 from captured import compiled
 from drawing import programs
 from hypothesis import HealthCheck, given, settings
-from programs import HALVES, Capture, Input, Program, Step
+from programs import Capture, Input, Program, Step
 from reference import TRUNCATED, Latitude, Observed
 from tally import Tally
 from worker import Worker
@@ -74,11 +74,29 @@ def test_zero_for_a_subnormal_bf16_but_nothing_else(actual, eager, same):
     assert (not comparison.differences(reference, Observed([a], []))) == same
 
 
-@pytest.mark.parametrize("dtype", HALVES)
-def test_a_truncated_quotient_may_be_rounded_before_where_its_divisor_is_not(dtype):
-    steps = (Step("torch.mul({0}, {1})", "torch.mul({0}, {0})", (0, 0)),
-             Step(TRUNCATED, TRUNCATED, (0, 1)))  # fmt: skip
-    program = Program((Input((3000,), dtype),), steps, (2,), capture=Capture.GRAPH)
+def step(template: str, *operands: int) -> Step:
+    return Step(template, template.replace("<dim>", "1"), operands)
+
+
+def truncated(dtype: torch.dtype) -> Program:
+    steps = step("torch.mul({0}, {1})", 0, 0), step(TRUNCATED, 0, 1)
+    return Program((Input((3000,), dtype),), steps, (2,), capture=Capture.GRAPH)
+
+
+def product() -> Program:
+    steps = step("torch.exp({0})", 0), step("{0}.prod(<dim>)", 1), step("torch.sigmoid({0})", 2)
+    inputs = (Input((600, 17), torch.int8, values="large"),)
+    return Program(inputs, steps, (3,), capture=Capture.GRAPH)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [truncated(torch.bfloat16), truncated(torch.float16), product()],
+    ids=["bf16 quotient", "f16 quotient", "infinity times zero"],
+)
+def test_what_a_compiler_is_free_to_do(program):
+    """Round a quotient before it is truncated, as eager does, though its divisor is not rounded;
+    multiply in an order in which infinity meets zero."""
     comparison.check_program(program, compiled([program], ours=True))
 
 
