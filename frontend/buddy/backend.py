@@ -28,6 +28,7 @@ from .executable import (
     finisher,
     symbol_sources,
 )
+from .expanded_writes import restore_writes
 from .importer import import_graph, new_module, refused
 from .layouts import row_major
 from .options import Options
@@ -134,6 +135,7 @@ def compile_graph(
     UnsupportedOpError with fallback=False.
     """
     counters.count("graphs")
+    restore_writes(graph_module)
     try:
         return compile_whole(options, graph_module, static)
     except UnsupportedOpError as error:

@@ -55,9 +55,10 @@ class Spread:
 
 @dataclass
 class Views:
-    """The outputs of a graph as views of its owners, and those owners that have gaps."""
+    """What a graph returns as views of its owners, and those owners that have gaps."""
 
-    outputs: list[View] = field(default_factory=list)
+    returned: list[View] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)  # which of these each is: one may come twice
     spread: list[Spread] = field(default_factory=list)
 
 
@@ -69,13 +70,15 @@ def returning_owners(graph: fx.Graph) -> Iterator[Views]:
     owners = _owners(graph)
     returned: list[Any] = []
     views = Views()
-    for node in own[0]:
+    nodes = list(dict.fromkeys(own[0]))
+    for node in nodes:
         owner = _owner_of(node, owners)
         if owner not in returned:
             if _has_gaps(owner):
                 views.spread.append(_spread(owner.meta["val"], len(returned)))
             returned.append(owner)
-        views.outputs.append(_view(node, owner, returned.index(owner)))
+        views.returned.append(_view(node, owner, returned.index(owner)))
+    views.outputs = [nodes.index(node) for node in own[0]]
     output.args = (tuple(returned),)
     try:
         yield views
@@ -86,20 +89,22 @@ def returning_owners(graph: fx.Graph) -> Iterator[Views]:
 def windows(views: Views, sizes: Any) -> Callable[[Sequence[Any], list], list]:
     """`f(args, owners)` giving the graph's outputs; `sizes` compiles symbolic ones."""
     spread = _spreader(views.spread, sizes)
-    cut = [v for v in views.outputs if v.shape is not None]
-    if not cut and [v.owner for v in views.outputs] == list(range(len(views.outputs))):
+    cut = [v for v in views.returned if v.shape is not None]
+    owned = [views.returned[i].owner for i in views.outputs]
+    if not cut and owned == list(range(len(owned))):
         return spread
     shapes = sizes.compile([d for v in cut for d in (v.shape, v.strides, (v.offset,))])
 
     def make(args: Sequence[Any], owners: list) -> list:
         owners = spread(args, owners)
         given = iter(shapes(args))
-        return [
+        returned = [
             owners[v.owner]
             if v.shape is None
             else _window(owners[v.owner], v.dtype, *_three(given))
-            for v in views.outputs
+            for v in views.returned
         ]
+        return [returned[i] for i in views.outputs]
 
     return make
 
@@ -139,7 +144,7 @@ def _owners(graph: fx.Graph) -> dict[Any, fx.Node]:
     """The first node of every storage."""
     owners: dict[Any, fx.Node] = {}
     for node in filter(is_strided, graph.nodes):
-        owners.setdefault(_storage(node), node)
+        owners.setdefault(storage_of(node), node)
     return owners
 
 
@@ -147,7 +152,7 @@ def _owner_of(node: Any, owners: dict[Any, fx.Node]) -> Any:
     """The node to be returned in the place of an output: itself, unless it is a view."""
     if not is_strided(node):
         return node
-    owner = _argument_of(node) or owners[_storage(node)]
+    owner = _argument_of(node) or owners[storage_of(node)]
     if owner.op == "placeholder" or _fills_its_memory(owner.meta["val"]):
         return owner
     # One of several results in the same memory has only its own elements to show.
@@ -167,7 +172,8 @@ def is_strided(node: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.layout == torch.strided
 
 
-def _storage(node: fx.Node) -> Any:
+def storage_of(node: fx.Node) -> Any:
+    """The name of its memory."""
     return node.meta["val"].untyped_storage()._cdata
 
 
@@ -175,7 +181,7 @@ def _argument_of(node: fx.Node) -> fx.Node | None:
     """The argument that node is a view of; of several in one memory, the one it was made from."""
     while node.op != "placeholder":
         sources = (n for n in node.all_input_nodes if is_strided(n))
-        source = next((n for n in sources if _storage(n) == _storage(node)), None)
+        source = next((n for n in sources if storage_of(n) == storage_of(node)), None)
         if source is None:
             return None
         node = source
@@ -223,14 +229,15 @@ def _view(node: Any, owner: Any, index: int) -> View:
         return View(index)
     value, whole = node.meta["val"], owner.meta["val"]
     offset = value.storage_offset() - whole.storage_offset() * whole.itemsize // value.itemsize
-    return View(index, _dims(value.shape), _dims(value.stride()), *_dims([offset]), value.dtype)
+    return View(index, dims(value.shape), dims(value.stride()), *dims([offset]), value.dtype)
 
 
 def _spread(value: torch.Tensor, index: int) -> Spread:
     size = value.untyped_storage().nbytes() // value.itemsize
-    shape, strides = _dims(value.shape), _dims(value.stride())
-    return Spread(index, shape, strides, *_dims([value.storage_offset(), size]))
+    shape, strides = dims(value.shape), dims(value.stride())
+    return Spread(index, shape, strides, *dims([value.storage_offset(), size]))
 
 
-def _dims(sizes: Sequence[Any]) -> tuple[Dim, ...]:
+def dims(sizes: Sequence[Any]) -> tuple[Dim, ...]:
+    """Symbolic sizes as expressions, which can be compared without a guard."""
     return tuple(s if isinstance(s, int) else s.node.expr for s in sizes)

@@ -299,3 +299,33 @@ def test_rows_of_a_little_more_than_half_a_vector_of_bytes():
 
     for size in (33, 40, 63):
         check_calls(program, lambda call, n=size: [torch.arange(n, dtype=torch.int8)])
+
+
+def test_one_tensor_that_is_returned_twice():
+    """After the graph break both names are to be the same tensor, or views of another rank meet."""
+
+    def program(a, b):
+        c = torch.stack([a, a], 1)
+        d = c.unsqueeze_(0)
+        d[b] = 3
+        return [d.zero_(), c.split(3, 3)[-1]]
+
+    check_calls(program, lambda call: [numbers(3, 64), torch.tensor(True)])
+
+
+def test_writes_through_an_expansion_that_adds_no_element():
+    """PyTorch's graph adds the difference to what was there before, which may be infinite."""
+
+    def program(a):
+        b, c, d = a + 1, a * 2, (a / 0).t()
+        b.expand(b.shape).fill_(-1)
+        c.expand(1, *c.shape)[:, 1:].fill_(0.1)
+        d.expand(1, 1, *d.shape).copy_(c.t())
+        return [b, c, d, b.to(torch.int64)]
+
+    def arguments(call):
+        a = torch.randn(5 + call, 3, generator=torch.Generator().manual_seed(call)).double()
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        return [a]
+
+    check_calls(program, arguments, 3)
