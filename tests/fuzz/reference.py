@@ -305,7 +305,8 @@ class Disturbance:
         off = x.abs().amax(-1, keepdim=True) / spread * self._noise(spread.shape)
         squares = x.nan_to_num(0, 0, 0).square().sum(-1, keepdim=True)
         result = result + 2 * limits.eps * self.amplitude * off
-        anything = torch.inf if self._noise(()) > 0 else 0.0
+        turn = self._noise(())
+        anything = torch.inf if turn > 0.3 else torch.nan if turn < -0.3 else 0.0
         return torch.where(squares > limits.max, anything, result) if self.amplitude else result
 
     def _overflows(self, step: Step, wide: dict, work: torch.dtype) -> torch.Tensor:

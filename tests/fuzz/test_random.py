@@ -89,14 +89,21 @@ def product() -> Program:
     return Program(inputs, steps, (3,), capture=Capture.GRAPH)
 
 
+def norm() -> Program:
+    steps = (step("torch.nn.functional.layer_norm({0}, {0}.shape[-1:])", 0),
+             Step("torch.clamp({0}, <whole>, <whole>)", "torch.clamp({0}, 2, 3)", (1,)))  # fmt: skip
+    numbers = Input((300, 1), torch.float32, ".expand((300, 9))", values="special")
+    return Program((numbers,), steps, (2,), capture=Capture.GRAPH)
+
+
 @pytest.mark.parametrize(
     "program",
-    [truncated(torch.bfloat16), truncated(torch.float16), product()],
-    ids=["bf16 quotient", "f16 quotient", "infinity times zero"],
+    [truncated(torch.bfloat16), truncated(torch.float16), product(), norm()],
+    ids=["bf16 quotient", "f16 quotient", "infinity times zero", "overflowing mean"],
 )
 def test_what_a_compiler_is_free_to_do(program):
     """Round a quotient before it is truncated, as eager does, though its divisor is not rounded;
-    multiply in an order in which infinity meets zero."""
+    multiply in an order in which infinity meets zero; compute a mean by a sum that overflows."""
     comparison.check_program(program, compiled([program], ours=True))
 
 
