@@ -275,6 +275,9 @@ class Disturbance:
         result = result * (1 + UNITS * unit * self._noise(result.shape))
         if work == torch.float64:
             result = result + _lost(result, wide) * self.amplitude * self._noise(result.shape)
+        if ".gelu(" in step.template:  # half of x times a difference that may be near 0
+            (x,) = wide.values()
+            result = result + unit * x.nan_to_num(0, 0, 0) * self._noise(result.shape)
         if centers:
             result = self._off_center(result, *wide.values(), work)
             result = self._flip_zeros(result, in_place=False)
