@@ -4,8 +4,8 @@
 #include "buddy/runtime/Library.h"
 #include "buddy/runtime/CpuFeatures.h"
 #include "buddy/runtime/Error.h"
-#include "buddy/runtime/Profile.h"
 #include "buddy/runtime/KernelTimer.h"
+#include "buddy/runtime/Profile.h"
 
 #include "ProfileData.h"
 #include "Threads.h"

@@ -76,9 +76,10 @@ const OpenMP &openMP() {
 /// A team of threads, asked where they run and told where to go.
 class Team {
 public:
-  explicit Team(int count) : cpus(count, nowhere), targets(count, nowhere) {}
-
-  void locate() {
+  /// Asks `count` threads where they run.
+  void locate(int count) {
+    cpus.assign(count, nowhere);
+    targets.assign(count, nowhere);
     run([](Team &team, int thread) { team.cpus[thread] = sched_getcpu(); });
   }
 
@@ -166,8 +167,9 @@ void spreadThreads() {
   if (now - last < interval || count < 2 || !omp.parallel || !omp.getThreadNumber)
     return;
   last = now;
-  Team team(count);
-  team.locate();
+  // Kept, so that decoding does not allocate.
+  thread_local Team team;
+  team.locate(count);
   if (team.findTargets())
     team.move();
 }

@@ -7,9 +7,11 @@
 #include "TestSupport.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <new>
 #include <numeric>
+#include <thread>
 
 using namespace buddy::runtime;
 using namespace buddy::runtime::test;
@@ -176,6 +178,7 @@ TEST_F(SessionTest, ExceptionsOfTheCallbackComeThrough) {
 }
 
 TEST_F(SessionTest, DecodeDoesNotAllocate) {
+  constexpr auto threadsAreSpreadAgain = std::chrono::milliseconds(2);
   std::vector<int64_t> seen;
   seen.reserve(40);
   for (double temperature : {0.0, 1.0}) {
@@ -184,6 +187,7 @@ TEST_F(SessionTest, DecodeDoesNotAllocate) {
     options.sampler.topK = 5;
     options.onToken = [&](TokenId, std::string_view) {
       seen.push_back(allocations);
+      std::this_thread::sleep_for(threadsAreSpreadAgain);
       return true;
     };
     session.generate(range(5, 10), options);

@@ -16,8 +16,8 @@
 //   ProfileHooks buddy_profile_hooks;                       which must be filled in before
 //
 // A module whose kernels can be shared by threads also exports
-//   TeamRunner *buddy_run_parallel;                         which may be filled in before: until then
-//                                                           the calling thread does everything
+//   TeamRunner *buddy_run_parallel;                         which may be filled in before; until
+//                                                           then the caller does everything
 //
 // arguments[i] points to a MemRefDescriptor, or to an int64_t for a symbol. Order: the graph's own
 // arguments, prepared weights, outputs, then one workspace (memref<?xi8>, 64-byte aligned).
