@@ -56,6 +56,23 @@ def test_package_answers_as_eager(saved, tmp_path):
         loaded(torch.randn(4, 7))
 
 
+class Filled(nn.Module):
+    """A write through an expansion, which PyTorch's graph makes a sum with what was there."""
+
+    def forward(self, x):
+        made = x / 0
+        made.expand(1, *made.shape).fill_(0.1)
+        return made
+
+
+def test_writes_through_an_expansion(tmp_path):
+    x = torch.randn(3, 5)
+    save(export(Filled(), (x,)), tmp_path / "filled.pt2")
+    done = command("compile", tmp_path / "filled.pt2", "-o", tmp_path / "package")
+    assert done.returncode == 0, done.stderr
+    assert torch.equal(buddy.load_package(tmp_path / "package")(x), Filled()(x))
+
+
 def test_what_is_no_package_is_not_replaced(saved, tmp_path):
     other = tmp_path / "notes"
     other.mkdir()

@@ -101,3 +101,72 @@ func.func @stored_elements(%x: tensor<4x64xbf16>, %m: tensor<4xf32>) -> (tensor<
   } -> tensor<4x64xf32>
   return %distance : tensor<4x64xf32>
 }
+
+// -----
+
+#all = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (i)>
+
+// A difference takes less than a store: each of its readers computes it.
+// CHECK-LABEL: func @distance
+// CHECK-SAME:    %[[X:[a-z0-9]+]]: tensor<4x64xf32>, %[[MEAN:[a-z0-9]+]]: tensor<4xf32>
+// CHECK:       %[[SQUARES:.*]] = linalg.generic {{.*}}iterator_types = ["parallel", "reduction"]} ins(%[[X]], %[[MEAN]] :
+// CHECK:         %[[D:.*]] = arith.subf
+// CHECK:         %[[P:.*]] = arith.mulf %[[D]], %[[D]]
+// CHECK:         %[[S:.*]] = arith.addf %{{.*}}, %[[P]]
+// CHECK:         linalg.yield %[[S]] : f32
+// CHECK:       linalg.generic {{.*}} ins(%[[X]], %[[MEAN]], %[[SQUARES]] :
+// CHECK:         arith.subf
+func.func @distance(%x: tensor<4x64xf32>, %mean: tensor<4xf32>, %d: tensor<4x64xf32>, %s: tensor<4xf32>) -> tensor<4x64xf32> {
+  %distance = linalg.generic {indexing_maps = [#all, #row, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %mean : tensor<4x64xf32>, tensor<4xf32>) outs(%d : tensor<4x64xf32>) {
+  ^bb0(%a: f32, %m: f32, %o: f32):
+    %r = arith.subf %a, %m : f32
+    linalg.yield %r : f32
+  } -> tensor<4x64xf32>
+  %squares = linalg.generic {indexing_maps = [#all, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%distance : tensor<4x64xf32>) outs(%s : tensor<4xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %p = arith.mulf %a, %a : f32
+    %r = arith.addf %o, %p : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %out = linalg.generic {indexing_maps = [#all, #row, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%distance, %squares : tensor<4x64xf32>, tensor<4xf32>) outs(%d : tensor<4x64xf32>) {
+  ^bb0(%a: f32, %t: f32, %o: f32):
+    %r = arith.divf %a, %t : f32
+    linalg.yield %r : f32
+  } -> tensor<4x64xf32>
+  return %out : tensor<4x64xf32>
+}
+
+// -----
+
+#all = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (i)>
+
+// What is read from two tensors is stored once.
+// CHECK-LABEL: func @sum_of_two
+// CHECK:       %[[BOTH:.*]]:2 = linalg.generic {{.*}}iterator_types = ["parallel", "reduction"]
+// CHECK:       linalg.generic {{.*}} ins(%[[BOTH]]#0, %[[BOTH]]#1
+func.func @sum_of_two(%x: tensor<4x64xf32>, %y: tensor<4x64xf32>, %d: tensor<4x64xf32>, %s: tensor<4xf32>) -> tensor<4x64xf32> {
+  %both = linalg.generic {indexing_maps = [#all, #all, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %y : tensor<4x64xf32>, tensor<4x64xf32>) outs(%d : tensor<4x64xf32>) {
+  ^bb0(%a: f32, %c: f32, %o: f32):
+    %r = arith.addf %a, %c : f32
+    linalg.yield %r : f32
+  } -> tensor<4x64xf32>
+  %sum = linalg.generic {indexing_maps = [#all, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%both : tensor<4x64xf32>) outs(%s : tensor<4xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %r = arith.addf %o, %a : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %out = linalg.generic {indexing_maps = [#all, #row, #all], iterator_types = ["parallel", "parallel"]}
+      ins(%both, %sum : tensor<4x64xf32>, tensor<4xf32>) outs(%d : tensor<4x64xf32>) {
+  ^bb0(%a: f32, %t: f32, %o: f32):
+    %r = arith.subf %a, %t : f32
+    linalg.yield %r : f32
+  } -> tensor<4x64xf32>
+  return %out : tensor<4x64xf32>
+}

@@ -26,6 +26,7 @@ from torch.utils import _pytree as pytree
 
 from ..errors import ModelError
 from ..executable import ENTRY
+from ..expanded_writes import restore_writes
 from ..importer import import_graph, new_module
 from ..packaging.directory import (
     TARGETS,
@@ -164,6 +165,7 @@ class _Imported:
 def _import(program: Program) -> _Imported:
     """The program as bytecode, with the entry points `forward` and, if it has any, `sizes`."""
     graph_module = program.graph_module
+    restore_writes(graph_module)
     mutated = mutated_placeholders(graph_module)
     _copy_returned_state(program)
     taken = {node.name for node in program.inputs}

@@ -85,12 +85,9 @@ def _moments(e: Emitter, x, dims, eps):
     kept, wide = e.spec(total), TensorSpec(e.shape(x), e.dtype(total))
     mean = e.pointwise(arith.divf, total, count, out=kept)
     centered = e.pointwise(arith.subf, x, mean, out=wide)
-    squares = e.pointwise(lambda v: arith.mulf(v, v), centered, out=wide)
+    squares = fold(e, centered, dims, lambda t, v: s.multiply_add(v, v, t), 0, wide.dtype)
     scale = e.pointwise(
-        lambda square, n: _inverse_deviation(square, n, eps),
-        sum_of(e, squares, dims, wide.dtype),
-        count,
-        out=kept,
+        lambda square, n: _inverse_deviation(square, n, eps), squares, count, out=kept
     )
     return centered, scale, mean
 

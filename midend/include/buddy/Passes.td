@@ -148,8 +148,9 @@ def FuseReductionsPass : Pass<"buddy-fuse-reductions", "::mlir::func::FuncOp"> {
   let description = [{
     Needs: kernels cut into tiles, on tensors.
     Leaves: a reduction with the elements that it reads as a second result, where others read
-    them later: one pass over the tile less for each mean, variance or softmax.
-    Does not touch: elements that are read before the reduction.
+    them later: one pass over the tile less for each mean, variance or softmax. What is only one
+    sum or difference, such as x - mean, is computed again by each that reads it.
+    Does not touch: other elements that are read before the reduction.
   }];
 }
 
