@@ -151,15 +151,22 @@ def _run(
         command.append(f"--dump-stages={dump}")
     log.debug("%s", shlex.join(command))
     command.append(f"--crash-reproducer={reproducer}")
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    limit = knobs.compile_seconds()
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
+    except subprocess.TimeoutExpired:
+        how = f"did not end within {limit:g} seconds (BUDDY_COMPILE_SECONDS)"
+        raise _failure(command, directory, how, key) from None
     if result.stderr:
         log.debug("%s", result.stderr)
-    if result.returncode or not os.path.exists(library):
-        raise _failure(command, directory, result, key)
+    code = result.returncode
+    if code or not os.path.exists(library):
+        how = f"was killed by signal {-code}" if code < 0 else f"failed with status {code}"
+        raise _failure(command, directory, f"{how}\n{result.stderr.strip()[-4000:]}", key)
     return library
 
 
-def _failure(command: list[str], directory: Path, result, key: str) -> CompilerError:
+def _failure(command: list[str], directory: Path, how: str, key: str) -> CompilerError:
     """The error of a failed compile, with everything needed to repeat it kept on disk."""
     kept = disk_cache.failure_directory(key[:16])
     shutil.copytree(directory, kept, dirs_exist_ok=True)
@@ -167,10 +174,5 @@ def _failure(command: list[str], directory: Path, result, key: str) -> CompilerE
     reproducer = kept / "reproducer.mlir"
     if not reproducer.exists():
         reproducer = kept / "module.mlirbc"
-    code = result.returncode
-    how = f"was killed by signal {-code}" if code < 0 else f"failed with status {code}"
-    reason = result.stderr.strip()[-4000:]
-    message = (
-        f"buddy-compile {how}\n{reason}\nreproducer: {reproducer}\nto repeat: {shlex.join(command)}"
-    )
+    message = f"buddy-compile {how}\nreproducer: {reproducer}\nto repeat: {shlex.join(command)}"
     return CompilerError(message, command, reproducer)

@@ -29,6 +29,11 @@ def tools_dir() -> Path | None:
     return Path(value) if value else None
 
 
+def compile_seconds() -> float | None:
+    """BUDDY_COMPILE_SECONDS: the most that one compile may take (default 1800); 0: any time."""
+    return float(os.environ.get("BUDDY_COMPILE_SECONDS") or "1800") or None
+
+
 def num_threads() -> int:
     """BUDDY_NUM_THREADS: threads of compiled kernels; 0 (default): torch's, or OpenMP's."""
     return int(os.environ.get("BUDDY_NUM_THREADS", "0"))

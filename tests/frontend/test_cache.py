@@ -83,6 +83,18 @@ def test_killed_compile_leaves_no_entry(cache_dir, monkeypatch, tmp_path):
         assert_same(compiled(lambda x: x * 17)(torch.ones(5)), torch.full((5,), 17.0))
 
 
+def test_compile_that_does_not_end(cache_dir, monkeypatch, tmp_path):
+    endless = tmp_path / "buddy-compile"
+    endless.write_text("#!/bin/sh\nexec sleep 600\n")
+    endless.chmod(0o755)
+    monkeypatch.setattr(driver, "find_tool", lambda name: endless)
+    monkeypatch.setenv("BUDDY_COMPILE_SECONDS", "0.5")
+    with pytest.raises(buddy.CompilerError, match="did not end within 0.5 seconds") as caught:
+        with driver.compiled_module(b"anything"):
+            pass
+    assert caught.value.reproducer.exists() and not list(cache_dir.glob("*/*.so"))
+
+
 def test_process_killed_while_it_stores(cache_dir):
     """What it left behind is neither used nor in the way, and goes with the next entry."""
     entry = cache_dir / "ab" / "abcd.so"
