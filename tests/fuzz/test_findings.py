@@ -329,3 +329,27 @@ def test_writes_through_an_expansion_that_adds_no_element():
         return [a]
 
     check_calls(program, arguments, 3)
+
+
+def test_comparisons_of_bfloat16_that_make_numbers_of_its_size():
+    """LLVM made them comparisons of bf16, of which it could not select 16."""
+
+    def program(a, b):
+        return [torch.bitwise_xor(b, a >= a), (a < 1).short() + b, (a != b).bfloat16() * a]
+
+    def arguments(call):
+        a = numbers(24).bfloat16()
+        a[::5] = torch.nan
+        return [a, torch.arange(24, dtype=torch.int16)]
+
+    check_calls(program, arguments)
+
+
+def test_variance_of_numbers_that_are_all_the_same():
+    """The sum of 64 of them divided by 64 is another number, but they vary by nothing."""
+
+    def program(a):
+        b = a.expand(-1, 63)
+        return [b.var(-1) == 0, b[:, 1:].std(-1) == 0, b.var(), b.var(0, correction=0)]
+
+    check_calls(program, lambda call: [(numbers(300, 1) + 1).double().log()], 2)

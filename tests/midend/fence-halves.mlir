@@ -27,3 +27,19 @@ llvm.func @quotients(%x: f16, %y: bf16) -> f32 {
   %e = llvm.fadd %c, %d : f32
   llvm.return %e : f32
 }
+
+// CHECK-LABEL: llvm.func @comparisons(
+// CHECK:       %[[X:.*]] = llvm.fpext %arg0 : vector<16xbf16> to vector<16xf32>
+// CHECK-NEXT:  %[[F:.*]] = llvm.call_intrinsic "llvm.arithmetic.fence"(%[[X]])
+// CHECK-NEXT:  llvm.fcmp "oge" %[[F]], %[[X]] : vector<16xf32>
+// CHECK:       %[[G:.*]] = llvm.call_intrinsic "llvm.arithmetic.fence"(%[[X]])
+// CHECK-NEXT:  llvm.fcmp "olt" %arg1, %[[G]] : vector<16xf32>
+// CHECK-NOT:   llvm.arithmetic.fence
+llvm.func @comparisons(%x: vector<16xbf16>, %y: vector<16xf32>, %z: vector<16xf16>) {
+  %a = llvm.fpext %x : vector<16xbf16> to vector<16xf32>
+  %b = llvm.fcmp "oge" %a, %a : vector<16xf32>
+  %c = llvm.fcmp "olt" %y, %a : vector<16xf32>
+  %d = llvm.fpext %z : vector<16xf16> to vector<16xf32>
+  %e = llvm.fcmp "olt" %y, %d : vector<16xf32>
+  llvm.return
+}

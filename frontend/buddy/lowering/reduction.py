@@ -241,20 +241,29 @@ def _as_results(e: Emitter, values) -> tuple:
 def _moments(e: Emitter, x, dim, correction):
     """Σ(x − mean)² ÷ max(N − correction, 0) and the mean, over dims that stay as size 1.
 
-    In two passes and in f64 as eager, where no square of a smaller type overflows.
+    In two passes and in f64 as eager, where no square of a smaller type overflows. The mean of f64
+    is off by its rounding: a pass between them finds by how much, so that numbers that are all the
+    same vary by 0.
     """
     dims = dims_of(e, x, dim)
     count = product([e.shape(x)[d] for d in dims])
-    total = sum_of(e, x, dims, torch.float64)
-    mean = e.pointwise(arith.divf, total, count, out=e.spec(total))
     wide = TensorSpec(e.shape(x), torch.float64)
-    spread = sum_of(e, e.pointwise(_squared_distance, x, mean, out=wide), dims, torch.float64)
+
+    def mean_of(y):
+        total = sum_of(e, y, dims, torch.float64)
+        return e.pointwise(arith.divf, total, count, out=e.spec(total))
+
+    mean = center = mean_of(x)
+    if e.dtype(x) == torch.float64:
+        error = mean_of(e.pointwise(arith.subf, x, mean, out=wide))
+        center = e.pointwise(arith.addf, mean, error, out=e.spec(mean))
+    spread = sum_of(e, e.pointwise(_squared_distance, x, center, out=wide), dims, torch.float64)
     divisor = max(count - correction, 0) if isinstance(count, int) else count - correction
     return e.pointwise(arith.divf, spread, divisor, out=e.spec(spread)), mean
 
 
-def _squared_distance(x, mean):
-    distance = arith.subf(x, mean)
+def _squared_distance(x, center):
+    distance = arith.subf(x, center)
     return arith.mulf(distance, distance)
 
 

@@ -95,13 +95,14 @@ def ExpandMathPass : InterfacePass<"buddy-expand-math", "::mlir::FunctionOpInter
 }
 
 def FenceHalvesPass : Pass<"buddy-fence-halves", "::mlir::LLVM::LLVMFuncOp"> {
-  let summary = "Keep LLVM from taking one type of half precision for the other.";
+  let summary = "Keep LLVM from computing in a half precision what was widened from one.";
   let description = [{
     Needs: LLVM dialect.
-    Leaves: an operand of each remainder, and of arithmetic on a bf16 and an f16 that were widened
-    to f32, behind a fence, which costs nothing. LLVM 22 made remainders of the two some of f16, and
-    took its bits for bf16; sums, products and quotients that are rounded to f16 it computed in f16,
-    which has not the range of bf16.
+    Leaves: an operand of each remainder, of arithmetic on a bf16 and an f16 that were widened to
+    f32, and of comparisons of widened bf16, behind a fence, which costs nothing. LLVM 22 made
+    remainders of the two some of f16, and took its bits for bf16; sums, products and quotients that
+    are rounded to f16 it computed in f16, which has not the range of bf16; comparisons it made some
+    of bf16, and for 16 of them that make numbers of 16 bits it had no instruction.
     Does not touch: anything else.
   }];
 }

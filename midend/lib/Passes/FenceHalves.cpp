@@ -19,7 +19,16 @@ struct FenceHalvesPass : impl::FenceHalvesPassBase<FenceHalvesPass> {
       if (isa<LLVM::FRemOp>(op) ||
           (isa<LLVM::FAddOp, LLVM::FSubOp, LLVM::FMulOp, LLVM::FDivOp>(op) && mixes(op)))
         fence(op->getOpOperand(1));
+      if (isa<LLVM::FCmpOp>(op))
+        for (OpOperand &operand : op->getOpOperands())
+          if (isWidenedBF16(operand.get()))
+            return fence(operand);
     });
+  }
+
+  static bool isWidenedBF16(Value value) {
+    auto widened = value.getDefiningOp<LLVM::FPExtOp>();
+    return widened && getElementTypeOrSelf(widened.getArg()).isBF16();
   }
 
   /// Whether the operands are widened from different types.
