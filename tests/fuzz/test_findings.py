@@ -353,3 +353,18 @@ def test_variance_of_numbers_that_are_all_the_same():
         return [b.var(-1) == 0, b[:, 1:].std(-1) == 0, b.var(), b.var(0, correction=0)]
 
     check_calls(program, lambda call: [(numbers(300, 1) + 1).double().log()], 2)
+
+
+def test_a_size_that_only_a_guard_says_is_one():
+    """The last of `split` has (s // 3 - 5) elements, and broadcasts."""
+
+    def program(a):
+        b = a[1:-1:3].split(1, -1)[-1]
+        return [torch.logical_or(b, a), b * a[None] + b, b.cumsum(-1), b.expand(3, 4)]
+
+    def arguments(call):
+        a = numbers([17, 19, 34][call]) % 7
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        return [a]
+
+    check_calls(program, arguments, 3)

@@ -11,6 +11,7 @@ import sympy
 import torch
 from mlir import ir
 from mlir.dialects import arith, math, tensor
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 from torch.utils._sympy import functions
 
 from ..types import Dim, TensorSpec, linear_symbol, simplify
@@ -36,6 +37,8 @@ class Symbols:
             expr = size.node.expr.xreplace(self._bind)
             return float(expr) if expr.is_number else expr
         if isinstance(size, torch.SymInt):
+            if _is_one(size):
+                return 1
             size = size.node.expr
         if isinstance(size, sympy.Expr):
             return simplify(size.xreplace(self._bind) if self._bind else size)
@@ -124,6 +127,11 @@ def _outside_regions() -> ir.InsertionPoint:
 
 def _is_symbol(dim: Dim) -> bool:
     return isinstance(dim, sympy.Symbol)
+
+
+def _is_one(size: torch.SymInt) -> bool:
+    """Whether a guard says so: PyTorch broadcasts it then, though its expression stays."""
+    return not _is_symbol(size.node.expr) and statically_known_true(size == 1)
 
 
 def _operands(expr: sympy.Expr) -> tuple[sympy.Expr, ...]:
