@@ -272,7 +272,8 @@ class Disturbance:
             result = evaluate(step, wide)
         finally:
             torch.set_default_dtype(default)
-        result = result * (1 + UNITS * unit * self._noise(result.shape))
+        units = UNITS + (_repeats(wide.values()) / 8 if adds else 0)
+        result = result * (1 + units * unit * self._noise(result.shape))
         if work == torch.float64:
             result = result + _lost(result, wide) * self.amplitude * self._noise(result.shape)
         if ".gelu(" in step.template:  # half of x times a difference that may be near 0
@@ -349,6 +350,12 @@ def _below_1(sizes: torch.Tensor) -> torch.Tensor:
 def _leaves_exact_sums(integers: torch.Tensor) -> bool:
     """Whether floats add them in other ways in another order: beyond 2^53 they are not all there."""
     return float(integers.double().abs().sum()) > 2**53 if integers.dtype == torch.int64 else False
+
+
+def _repeats(tensors: Iterable[torch.Tensor]) -> float:
+    """How often a term may be added: the roundings of equal terms go the same way."""
+    counts = (min(x.numel() / x.unique().numel(), max(x.shape)) for x in tensors if x.numel() > 1)
+    return max(counts, default=1.0)
 
 
 def _largest(tensors: Iterable[torch.Tensor]) -> float:

@@ -368,3 +368,20 @@ def test_a_size_that_only_a_guard_says_is_one():
         return [a]
 
     check_calls(program, arguments, 3)
+
+
+def test_a_flattened_result_that_is_read_after_a_part_of_it_was_written():
+    """Its copy has a size that only the caller's buffer has."""
+
+    def program(a):
+        b = a.softmax(-1)
+        c = torch.outer(a.flatten()[:9], b.flatten()[:7])
+        b[1:-1] = -1
+        return [b, c.add_(a.argmax())]
+
+    def arguments(call):
+        a = numbers(2 + call, 4 + 2 * call).bfloat16()
+        torch._dynamo.maybe_mark_dynamic(a, 0)
+        return [a]
+
+    check_calls(program, arguments, 3)

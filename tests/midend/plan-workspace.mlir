@@ -39,3 +39,22 @@ func.func @dynamic(%n: index {buddy.kind = "symbol", buddy.name = "s0"}) {
   call @kernel(%n, %a) : (index, memref<?xf32>) -> ()
   return
 }
+
+// -----
+
+// A size that only a result of the caller's has is not known when the workspace's is asked for.
+// CHECK-LABEL: func @workspace_late
+// CHECK:       %[[BYTES:.*]] = arith.constant 0 : index
+// CHECK:       return %[[BYTES]]
+// CHECK-LABEL: func @late
+// CHECK:       %[[A:.*]] = memref.alloc
+// CHECK:       memref.dealloc %[[A]]
+func.func private @kernel(memref<?xf32>)
+func.func @late(%y: memref<?x6xf32> {buddy.kind = "output", buddy.name = "output.0"}) {
+  %c0 = arith.constant 0 : index
+  %flat = memref.collapse_shape %y [[0, 1]] : memref<?x6xf32> into memref<?xf32>
+  %n = memref.dim %flat, %c0 : memref<?xf32>
+  %a = memref.alloc(%n) : memref<?xf32>
+  call @kernel(%a) : (memref<?xf32>) -> ()
+  return
+}

@@ -52,10 +52,23 @@ int64_t lastUse(Value root, Block *block, const DenseMap<Operation *, int64_t> &
   return last;
 }
 
-/// Sizes that can be computed at the function's entry from its arguments alone.
+/// Whether the argument is given when the workspace's size is asked for.
+bool isKnownEarly(BlockArgument argument) {
+  auto function = cast<func::FuncOp>(argument.getOwner()->getParentOp());
+  auto kind = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "buddy.kind");
+  return !kind || (kind != "output" && kind != "prepared");
+}
+
+/// Sizes that can be computed at the function's entry from its early arguments alone.
 bool computableAtEntry(ValueRange sizes, SetVector<Operation *> &slice) {
+  auto isLate = [](Value operand) {
+    auto argument = dyn_cast<BlockArgument>(operand);
+    return argument && !isKnownEarly(argument);
+  };
   SetVector<Operation *> all;
   for (Value size : sizes) {
+    if (isLate(size))
+      return false;
     if (isa<BlockArgument>(size))
       continue; // its slice would be the function itself
     SetVector<Operation *> part;
@@ -64,7 +77,7 @@ bool computableAtEntry(ValueRange sizes, SetVector<Operation *> &slice) {
     if (failed(getBackwardSlice(size, &part, options)))
       return false;
     for (Operation *op : part)
-      if (!isPure(op) || op->getNumRegions() != 0)
+      if (!isPure(op) || op->getNumRegions() != 0 || llvm::any_of(op->getOperands(), isLate))
         return false;
     all.insert(part.begin(), part.end());
   }
@@ -163,8 +176,7 @@ void emitSizeFunction(func::FuncOp function, ArrayRef<Slot> slots,
   SmallVector<Type> types;
   SmallVector<Value> arguments;
   for (BlockArgument argument : function.getArguments()) {
-    auto kind = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "buddy.kind");
-    if (kind && (kind == "output" || kind == "prepared"))
+    if (!isKnownEarly(argument))
       continue;
     types.push_back(argument.getType());
     arguments.push_back(argument);
