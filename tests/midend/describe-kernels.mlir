@@ -102,3 +102,18 @@ func.func private @batches(%a: tensor<3x4x5xf32>, %b: tensor<3x6x5xf32>, %e: ten
   %m = "buddy.matmul"(%a, %b, %e) {transposed} : (tensor<3x4x5xf32>, tensor<3x6x5xf32>, tensor<3x4x6xf32>) -> tensor<3x4x6xf32>
   return %m : tensor<3x4x6xf32>
 }
+
+// -----
+
+// Of a convolution, 2 x 16 filters x 8 channels x (2+3+3+3+2) lines of the image that windows read
+// x 5 x 3 along x: lines of padding are left out.
+// CHECK:       #[[WORK:.*]] = affine_map<() -> (49920, 7776)>
+// CHECK-LABEL: func private @padded
+// CHECK-SAME:    buddy.work = #[[WORK]]
+func.func private @padded(%x: tensor<7x7x8xf32>, %w: tensor<1x72x16x1xf32>, %out: tensor<5x5x16xf32>)
+    -> tensor<5x5x16xf32> attributes {buddy.kernel} {
+  %c1 = arith.constant 1 : index
+  %c = "buddy.conv"(%x, %w, %c1, %c1, %out) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
+      : (tensor<7x7x8xf32>, tensor<1x72x16x1xf32>, index, index, tensor<5x5x16xf32>) -> tensor<5x5x16xf32>
+  return %c : tensor<5x5x16xf32>
+}

@@ -188,3 +188,44 @@ func.func @volumes(%x: tensor<1x8x4x9x9xf32>, %w: tensor<16x8x2x3x3xf32>) -> ten
   } -> tensor<1x16x2x7x7xf32>
   return %c : tensor<1x16x2x7x7xf32>
 }
+
+// -----
+
+// Lines of zeros are known as such, also of groups; columns, or a border of ones, are not.
+// CHECK-LABEL: func @padded
+// CHECK-DAG:   %[[C1:.*]] = arith.constant 1 : index
+// CHECK-DAG:   %[[C2:.*]] = arith.constant 2 : index
+// CHECK:       "buddy.conv"(%{{.*}}, %{{.*}}, %[[C1]], %[[C2]], %{{.*}})
+// CHECK:       "buddy.conv"(%{{.*}}, %{{.*}}, %[[C1]], %[[C2]], %{{.*}}) {{.*}}group = array<i64: 8, 16>
+// CHECK:       "buddy.conv"(%{{[^,]*}}, %{{[^,]*}}, %{{[^,]*}}) <
+func.func @padded(%x: tensor<1x8x6x5xf32>, %w: tensor<32x8x3x3xf32>,
+                  %gx: tensor<1x16x6x5xf32>, %gw: tensor<2x16x8x3x3xf32>)
+    -> (tensor<1x32x7x7xf32>, tensor<1x2x16x7x7xf32>, tensor<1x32x7x7xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %one = arith.constant 1.0 : f32
+  %zeros = tensor.pad %x low[0, 0, 1, 2] high[0, 0, 2, 2] {
+  ^bb0(%n: index, %c: index, %i: index, %j: index):
+    tensor.yield %zero : f32
+  } : tensor<1x8x6x5xf32> to tensor<1x8x9x9xf32>
+  %ofGroups = tensor.pad %gx low[0, 0, 1, 2] high[0, 0, 2, 2] {
+  ^bb0(%n: index, %c: index, %i: index, %j: index):
+    tensor.yield %zero : f32
+  } : tensor<1x16x6x5xf32> to tensor<1x16x9x9xf32>
+  %groups = tensor.expand_shape %ofGroups [[0], [1, 2], [3], [4]] output_shape [1, 2, 8, 9, 9]
+      : tensor<1x16x9x9xf32> into tensor<1x2x8x9x9xf32>
+  %ones = tensor.pad %x low[0, 0, 1, 2] high[0, 0, 2, 2] {
+  ^bb0(%n: index, %c: index, %i: index, %j: index):
+    tensor.yield %one : f32
+  } : tensor<1x8x6x5xf32> to tensor<1x8x9x9xf32>
+  %empty = tensor.empty() : tensor<1x32x7x7xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<1x32x7x7xf32>) -> tensor<1x32x7x7xf32>
+  %gempty = tensor.empty() : tensor<1x2x16x7x7xf32>
+  %ginit = linalg.fill ins(%zero : f32) outs(%gempty : tensor<1x2x16x7x7xf32>) -> tensor<1x2x16x7x7xf32>
+  %a = linalg.conv_2d_nchw_fchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
+      ins(%zeros, %w : tensor<1x8x9x9xf32>, tensor<32x8x3x3xf32>) outs(%init : tensor<1x32x7x7xf32>) -> tensor<1x32x7x7xf32>
+  %b = linalg.conv_2d_ngchw_gfchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
+      ins(%groups, %gw : tensor<1x2x8x9x9xf32>, tensor<2x16x8x3x3xf32>) outs(%ginit : tensor<1x2x16x7x7xf32>) -> tensor<1x2x16x7x7xf32>
+  %d = linalg.conv_2d_nchw_fchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
+      ins(%ones, %w : tensor<1x8x9x9xf32>, tensor<32x8x3x3xf32>) outs(%init : tensor<1x32x7x7xf32>) -> tensor<1x32x7x7xf32>
+  return %a, %b, %d : tensor<1x32x7x7xf32>, tensor<1x2x16x7x7xf32>, tensor<1x32x7x7xf32>
+}

@@ -162,3 +162,22 @@ func.func private @onlyRows(%x: tensor<6x3xi8>, %e: tensor<3x3xi8>) -> tensor<3x
   %rows = tensor.extract_slice %x[0, 0] [3, 3] [2, 1] : tensor<6x3xi8> to tensor<3x3xi8>
   return %rows : tensor<3x3xi8>
 }
+
+// -----
+
+// A tile knows how many of its lines are padding, if any.
+// CHECK-DAG:   #[[LOW:.*]] = affine_map<(d0) -> (d0 * -2 + 1, 0)>
+// CHECK-DAG:   #[[HIGH:.*]] = affine_map<(d0, d1) -> (0, d0 * 2 + d1 * 2 - 54)>
+// CHECK-LABEL: func private @padded
+// CHECK:       scf.forall (%{{.*}}, %[[Y:.*]]) =
+// CHECK-DAG:     %[[FIRST:.*]] = affine.max #[[LOW]](%[[Y]])
+// CHECK-DAG:     %[[LINES:.*]] = affine.min #{{.*}}(%[[Y]])
+// CHECK-DAG:     %[[LAST:.*]] = affine.max #[[HIGH]](%[[Y]], %[[LINES]])
+// CHECK:         "buddy.conv"(%{{.*}}, %{{.*}}, %[[FIRST]], %[[LAST]], %{{.*}})
+func.func private @padded(%x: tensor<57x57x64xf32>, %w: tensor<4x576x32x1xf32>, %dest: tensor<28x28x128xf32>) -> tensor<28x28x128xf32> attributes {buddy.kernel} {
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  %c = "buddy.conv"(%x, %w, %c1, %c2, %dest) {kernel = array<i64: 3, 3>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, buddy.tile_dims = array<i64: 0, 1, 2>}
+      : (tensor<57x57x64xf32>, tensor<4x576x32x1xf32>, index, index, tensor<28x28x128xf32>) -> tensor<28x28x128xf32>
+  return %c : tensor<28x28x128xf32>
+}

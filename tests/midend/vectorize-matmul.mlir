@@ -313,3 +313,44 @@ func.func @packed_from_memory(%a: memref<64x768xf32>, %b: memref<768x1024xf32>, 
   "buddy.matmul"(%a, %b, %c) : (memref<64x768xf32>, memref<768x1024xf32>, memref<64x1024xf32>) -> ()
   return
 }
+
+// -----
+
+// Of a padded image, line y skips the taps of the window that read less than %low or the last
+// %high lines: 3 taps at most, from max(%low - y, 0) to max(5 - %high - y, 0).
+// CHECK-LABEL: func @padded
+// CHECK-SAME:    %[[LOW:[a-z0-9]+]]: index, %[[HIGH:[a-z0-9]+]]: index
+// CHECK:       scf.for %[[Y:.*]] = %{{.*}} to %{{c3.*}} step
+// CHECK-DAG:     %[[END:.*]] = arith.subi %{{c5.*}}, %[[HIGH]]
+// CHECK-DAG:     %[[BEFORE:.*]] = arith.subi %[[LOW]], %[[Y]]
+// CHECK-DAG:     %[[POSITIVE:.*]] = arith.maxsi %[[BEFORE]], %{{c0.*}}
+// CHECK-DAG:     %[[FROM:.*]] = arith.minsi %[[POSITIVE]], %{{c3.*}}
+// CHECK-DAG:     %[[LEFT:.*]] = arith.subi %[[END]], %[[Y]]
+// CHECK-DAG:     %[[RIGHT:.*]] = arith.maxsi %[[LEFT]], %{{c0.*}}
+// CHECK-DAG:     %[[TO:.*]] = arith.minsi %[[RIGHT]], %{{c3.*}}
+// CHECK:         scf.for %{{.*}} = %[[FROM]] to %[[TO]] step {{.*}} iter_args
+// CHECK:           scf.for %{{.*}} = %{{.*}} to %{{c24.*}} step {{.*}} iter_args
+// CHECK:           vector.fma
+func.func @padded(%x: memref<5x15x8xf32>, %w: memref<1x72x32x1xf32>, %low: index, %high: index, %out: memref<3x13x32xf32>) {
+  "buddy.conv"(%x, %w, %low, %high, %out) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>}
+      : (memref<5x15x8xf32>, memref<1x72x32x1xf32>, index, index, memref<3x13x32xf32>) -> ()
+  return
+}
+
+// -----
+
+// Volumes skip along both outer dimensions; of two lines together, what neither reads. A mirrored
+// kernel is counted from its end.
+// CHECK-LABEL: func @padded_volume
+// CHECK:       scf.for %[[I:.*]] = %{{.*}} to %{{.*}} step {{.*}} iter_args
+// CHECK:         scf.for %[[J:.*]] = %{{.*}} to %{{.*}} step {{.*}} iter_args
+// CHECK:           arith.muli %[[I]], %{{c3.*}}
+// CHECK:           scf.for %[[K:.*]] = %{{c0.*}} to %{{c3.*}} step {{.*}} iter_args
+// CHECK:             arith.subi %{{c26.*}}, %{{.*}}
+// CHECK:             scf.for %{{.*}} = %{{c0.*}} to %{{c8.*}} step {{.*}} iter_args
+// CHECK-COUNT-20: vector.fma
+func.func @padded_volume(%x: memref<5x5x7x8xf32>, %w: memref<1x216x32x1xf32>, %low: index, %high: index, %out: memref<3x3x5x32xf32>) {
+  "buddy.conv"(%x, %w, %low, %high, %low, %high, %out) {kernel = array<i64: 3, 3, 3>, strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, mirrored}
+      : (memref<5x5x7x8xf32>, memref<1x216x32x1xf32>, index, index, index, index, memref<3x3x5x32xf32>) -> ()
+  return
+}

@@ -132,6 +132,8 @@ LogicalResult ConvOp::verify() {
     return emitOpError("rhs does not have the depth of kernel and channels");
   if (in.getRank() == spatial + 2 && disagree(in.getDimSize(0), out.getDimSize(0)))
     return emitOpError("input and init differ in N");
+  if (!getZeros().empty() && static_cast<int64_t>(getZeros().size()) != 2 * (spatial - 1))
+    return emitOpError("takes two numbers of zeros for each spatial dimension but the last");
   return success();
 }
 

@@ -6,6 +6,7 @@
 #include "mlir/Conversion/LLVMCommon/Pattern.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/TilingInterface.h"
@@ -127,6 +128,40 @@ Value sliceRows(OpBuilder &b, buddy::ConvOp op, ArrayRef<OpFoldResult> offsets,
   return slice(b, op.getInput(), from, extent);
 }
 
+/// What else a tile of it is told: nothing.
+SmallVector<Value> sliceZeros(OpBuilder &, buddy::MatmulOp, ArrayRef<OpFoldResult>,
+                              ArrayRef<OpFoldResult>) {
+  return {};
+}
+
+/// How many of the padding's lines lie at either end of the input of a tile.
+SmallVector<Value> sliceZeros(OpBuilder &b, buddy::ConvOp op, ArrayRef<OpFoldResult> offsets,
+                              ArrayRef<OpFoldResult> sizes) {
+  SmallVector<Value> zeros;
+  Location loc = op.getLoc();
+  AffineExpr d0, d1, d2, d3, none = b.getAffineConstantExpr(0);
+  bindDims(b.getContext(), d0, d1, d2, d3);
+  auto atLeastNone = [&](AffineExpr lines, ArrayRef<OpFoldResult> operands) {
+    AffineMap map = AffineMap::get(operands.size(), 0, {lines, none}, b.getContext());
+    OpFoldResult most = affine::makeComposedFoldedAffineMax(b, loc, map, operands);
+    zeros.push_back(getValueOrCreateConstantIndexOp(b, loc, most));
+  };
+  int64_t first = offsets.size() - 1 - op.spatialRank();
+  for (auto [number, count] : llvm::enumerate(op.getZeros())) {
+    int64_t i = number / 2, stride = op.getStrides()[i];
+    int64_t reach = op.getDilations()[i] * (op.getKernel()[i] - 1);
+    OpFoldResult lines = getAsOpFoldResult(count), offset = offsets[first + i];
+    if (number % 2 == 0) {
+      atLeastNone(d0 - d1 * stride, {lines, offset});
+      continue;
+    }
+    OpFoldResult extent = tensor::getMixedSize(b, loc, op.getInput(), first + i);
+    atLeastNone(d0 + (d1 + d2 - 1) * stride + reach + 1 - d3,
+                {lines, offset, sizes[first + i], extent});
+  }
+  return zeros;
+}
+
 /// Products are tiled over the elements of their result; columns by whole panels.
 template <typename Op>
 struct ProductTiling : TilingInterface::ExternalModel<ProductTiling<Op>, Op> {
@@ -149,7 +184,10 @@ struct ProductTiling : TilingInterface::ExternalModel<ProductTiling<Op>, Op> {
     Value rows = sliceRows(b, product, offsets, sizes);
     Value panels = sliceColumns(b, product, offsets, sizes);
     Value init = slice(b, product.getInit(), offsets, sizes);
-    Operation *tiled = clone(b, op, init.getType(), ValueRange{rows, panels, init});
+    SmallVector<Value> operands{rows, panels};
+    operands.append(sliceZeros(b, product, offsets, sizes));
+    operands.push_back(init);
+    Operation *tiled = clone(b, op, init.getType(), operands);
     return TilingResult{{tiled},
                         SmallVector<Value>(tiled->getResults()),
                         {rows.getDefiningOp(), panels.getDefiningOp(), init.getDefiningOp()}};

@@ -44,7 +44,7 @@ void AMXTile::compute(const Block &described) {
   // A zero for each: they are to be registers of their own.
   for (int64_t tile = 0; tile < block->rowTiles * block->columnTiles; ++tile)
     carried.push_back(amx::TileZeroOp::create(b, type));
-  carried = b.loop(b.index(0), b.index(block->runs), 1, carried, [&](Value run, ValueRange outer) {
+  carried = block->overRuns(carried, [&](Value run, ValueRange outer) {
     return b.loop(b.index(0), whole, depth, outer, [&](Value k, ValueRange inner) {
       return addStep(block->lhs, block->rhs, run, k, inner);
     });
@@ -163,7 +163,7 @@ void ProductEmitter::emitTiles(Value row, int64_t rowTiles, Value before) {
   };
   tile->compute({rowTiles,
                  tiling.vectors,
-                 rows->runs,
+                 [&](ValueRange carried, AMXTile::RunBody body) { return overRuns(carried, body); },
                  rows->depth,
                  {lhs, rows->lhsStride, lhsAt},
                  {rhs.panels, {}, rhsAt}});

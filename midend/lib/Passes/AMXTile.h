@@ -32,10 +32,14 @@ public:
     llvm::function_ref<Values(Value run, Value i, Value j)> at;
   };
 
+  /// What is done for a run, and a loop over runs that does it, with values carried.
+  using RunBody = llvm::function_ref<Values(Value run, mlir::ValueRange carried)>;
+  using OverRuns = llvm::function_ref<Values(mlir::ValueRange carried, RunBody body)>;
+
   struct Block {
     int64_t rowTiles, columnTiles;
-    int64_t runs; // of which the depth consists; several are whole steps each
-    Value depth;  // elements of one run
+    OverRuns overRuns; // of which the depth consists; several are whole steps each
+    Value depth;       // elements of one run
     Operand lhs, rhs;
   };
 

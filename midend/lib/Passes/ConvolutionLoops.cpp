@@ -90,7 +90,49 @@ void ConvolutionLoops::emitLines(const Values &outer, int64_t count) {
     return indices;
   };
   Value depth = b.index(op.runWidth() * op.channels());
-  product.emitRows({b.mul(length, count), op.runs(), depth, false, {}, lhsAt, outAt, rowStride()});
+  ProductEmitter::Rows rows{b.mul(length, count), op.runs(), depth, false, {}, lhsAt, outAt,
+                            rowStride()};
+  if (op.getZeros().empty())
+    return product.emitRows(rows);
+  Window window = windowOf(outer, count);
+  auto overSome = [&](ValueRange carried, AMXTile::RunBody body) {
+    return overRuns(window, b.index(0), carried, body);
+  };
+  rows.overRuns = overSome;
+  product.emitRows(rows);
+}
+
+/// The part of the window, along each dimension, that some of `count` lines, of which `outer` is
+/// the first, read outside of padding. All of it along the last one, in runs.
+ConvolutionLoops::Window ConvolutionLoops::windowOf(const Values &outer, int64_t count) {
+  Window window;
+  int64_t last = op.spatialRank() - 1;
+  for (int64_t i = 0; i < last; ++i) {
+    int64_t stride = op.getStrides()[i], dilation = op.getDilations()[i];
+    // Taps from the one that reads `line`, or the next to do so, on.
+    auto tapsTo = [&](Value line, Value position) {
+      Value distance = b.max(b.sub(line, b.mul(position, stride)), b.index(0));
+      return b.min(b.div(b.add(distance, dilation - 1), dilation), b.index(op.getKernel()[i]));
+    };
+    Value top = outer[first + i], bottom = i == last - 1 ? b.add(top, count - 1) : top;
+    Value end = b.sub(b.dim(input, first + i), op.getZeros()[2 * i + 1]);
+    window.push_back({tapsTo(op.getZeros()[2 * i], bottom), tapsTo(end, top)});
+  }
+  window.push_back({b.index(0), b.index(op.getKernel()[last] / op.runWidth())});
+  return window;
+}
+
+/// Nested loops over `window`, the outermost first; before them come the runs of `tap`.
+Values ConvolutionLoops::overRuns(ArrayRef<std::pair<Value, Value>> window, Value tap,
+                                  ValueRange carried, AMXTile::RunBody body) {
+  if (window.empty())
+    return body(op.getMirrored() ? b.sub(b.index(op.runs() - 1), tap) : tap, carried);
+  int64_t dim = op.spatialRank() - window.size();
+  int64_t extent = op.getKernel()[dim] / (window.size() == 1 ? op.runWidth() : 1);
+  auto [from, to] = window.front();
+  return b.loop(from, to, 1, carried, [&](Value i, ValueRange inner) {
+    return overRuns(window.drop_front(), b.add(b.mul(tap, extent), i), inner, body);
+  });
 }
 
 /// The line of a row, and where it lies along x.

@@ -22,6 +22,10 @@ private:
 
   void emitDims(const Values &outer);
   void emitLines(const Values &outer, int64_t count);
+  using Window = llvm::SmallVector<std::pair<Value, Value>>;
+  Window windowOf(const Values &outer, int64_t count);
+  Values overRuns(mlir::ArrayRef<std::pair<Value, Value>> window, Value tap,
+                  mlir::ValueRange carried, AMXTile::RunBody body);
   Values inputAt(const Values &outer, Value row, Value run, Value k);
   std::pair<Values, Value> positionOf(const Values &outer, Value row);
   int64_t linesAtOnce();

@@ -6,6 +6,7 @@
 #include "buddy/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -178,6 +179,23 @@ private:
   }
 };
 
+/// The lines of padding at either end of each spatial dimension of the input but the last, if it is
+/// padded with zeros.
+SmallVector<Value> zerosAround(OpBuilder &b, Location loc, const Convolution &conv) {
+  Value input = conv.input;
+  if (auto groups = input.getDefiningOp<tensor::ExpandShapeOp>(); groups && conv.grouped)
+    input = groups.getSrc();
+  auto pad = input.getDefiningOp<tensor::PadOp>();
+  SmallVector<Value> zeros;
+  if (!pad || pad.getType().getRank() != conv.spatial + 2 || !pad.getConstantPaddingValue() ||
+      !matchPattern(pad.getConstantPaddingValue(), m_AnyZeroFloat()))
+    return zeros;
+  for (int64_t dim = 2; dim < conv.spatial + 1; ++dim)
+    for (OpFoldResult lines : {pad.getMixedLowPad()[dim], pad.getMixedHighPad()[dim]})
+      zeros.push_back(getValueOrCreateConstantIndexOp(b, loc, lines));
+  return zeros;
+}
+
 /// A convolution between transpositions, which cancel with those of its neighbours.
 struct PackConvolution : OpInterfaceRewritePattern<linalg::LinalgOp> {
   PackConvolution(MLIRContext *context, const PackConvolutionPassOptions &options)
@@ -257,10 +275,10 @@ private:
     SmallVector<int64_t> group;
     if (conv.grouped)
       group = {conv.channels(), conv.filters()};
-    auto made = ConvOp::create(rewriter, loc, out.getType(),
-                               transposed(rewriter, loc, input, toChannelsLast(rank)), packed, out,
-                               conv.weightShape().take_back(conv.spatial), conv.strides,
-                               conv.dilations, group, kernel.mirrored);
+    auto made = ConvOp::create(
+        rewriter, loc, out.getType(), transposed(rewriter, loc, input, toChannelsLast(rank)),
+        packed, zerosAround(rewriter, loc, conv), out, conv.weightShape().take_back(conv.spatial),
+        conv.strides, conv.dilations, group, kernel.mirrored);
     return transposed(rewriter, loc, made->getResult(0), fromChannelsLast(rank));
   }
 

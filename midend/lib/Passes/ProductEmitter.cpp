@@ -73,7 +73,7 @@ Values ProductEmitter::accumulate(Value row, int64_t count) {
   if (rows->adds)
     for (int64_t i = 0; i < ofRows; ++i)
       sums[i] = loadOut(b.add(row, i / tiling.vectors), i % tiling.vectors);
-  sums = b.loop(b.index(0), b.index(rows->runs), 1, sums, [&](Value iv, ValueRange carried) {
+  sums = overRuns(sums, [&](Value iv, ValueRange carried) {
     return accumulateRun(row, count, iv, Values(carried));
   });
   for (; unroll > 1; --unroll)
@@ -83,6 +83,12 @@ Values ProductEmitter::accumulate(Value row, int64_t count) {
     sums[i] = arith::SubIOp::create(b, sums[i], sums[ofRows + i % tiling.vectors]);
   sums.resize(ofRows);
   return sums;
+}
+
+Values ProductEmitter::overRuns(ValueRange carried, AMXTile::RunBody body) {
+  if (rows->overRuns)
+    return rows->overRuns(carried, body);
+  return b.loop(b.index(0), b.index(rows->runs), 1, carried, body);
 }
 
 Values ProductEmitter::accumulateRun(Value row, int64_t count, Value iv, Values sums) {

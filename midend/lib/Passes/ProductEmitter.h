@@ -27,6 +27,8 @@ public:
   using Value = mlir::Value;
   using Values = LoopBuilder::Values;
 
+  using OverRuns = AMXTile::OverRuns;
+
   /// Rows that one loop runs over, and where they lie.
   struct Rows {
     Value count;
@@ -38,7 +40,8 @@ public:
     llvm::function_ref<Values(Value row, Value run, Value k)> lhsAt;
     /// The indices of a row's column, in out.
     llvm::function_ref<Values(Value row, Value column)> outAt;
-    Value lhsStride = {}; // elements from one row to the next, where lhs's type does not say
+    Value lhsStride = {};   // elements from one row to the next, where lhs's type does not say
+    OverRuns overRuns = {}; // loops over the runs that add something, if not all of them do
   };
 
   /// Of several that share a vector: lhs has `depth` elements of one after those of the other.
@@ -66,6 +69,7 @@ private:
   void emitVectorRows();
   void emitBlock(Value row, int64_t count);
   Values accumulate(Value row, int64_t count);
+  Values overRuns(mlir::ValueRange carried, AMXTile::RunBody body);
   Values accumulateRun(Value row, int64_t count, Value run, Values sums);
   int64_t sumsOf(int64_t count) const;
   Values addStep(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);

@@ -257,7 +257,7 @@ struct DropUnitBatch : OpRewritePattern<ConvOp> {
     };
     Value init = drop(op.getInit());
     auto image = ConvOp::create(rewriter, op.getLoc(), init.getType(), drop(op.getInput()),
-                                op.getRhs(), init, op.getKernel(), op.getStrides(),
+                                op.getRhs(), op.getZeros(), init, op.getKernel(), op.getStrides(),
                                 op.getDilations(), op.getGroup(), op.getMirrored());
     rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(
         op, out, image->getResult(0), groups,

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Interfaces/ValueBoundsOpInterface.h"
 
 using namespace mlir;
@@ -111,13 +112,42 @@ static AffineExpr visiblePairs(AttentionOp op, AffineExpr queries, AffineExpr ke
   return op.getCausal() ? pairs - (queries * (queries - 1)).floorDiv(2) : pairs;
 }
 
+/// Taps of the window that all positions along a spatial dimension read together, but those known
+/// to lie in padding.
+AffineExpr WorkCounter::tapsAlong(ConvOp conv, int64_t i) {
+  int64_t dim = cast<ShapedType>(conv.getInit().getType()).getRank() - 1 - conv.spatialRank() + i;
+  int64_t extent = cast<ShapedType>(conv.getInput().getType()).getDimSize(dim);
+  int64_t positions = cast<ShapedType>(conv.getInit().getType()).getDimSize(dim);
+  std::optional<int64_t> low, high;
+  if (!conv.getZeros().empty() && i != conv.spatialRank() - 1) {
+    low = getConstantIntValue(conv.getZeros()[2 * i]);
+    high = getConstantIntValue(conv.getZeros()[2 * i + 1]);
+  }
+  if (!low || !high || ShapedType::isDynamic(extent) || ShapedType::isDynamic(positions))
+    return this->extent(conv.getInit(), dim) * conv.getKernel()[i];
+  int64_t count = 0;
+  for (int64_t position = 0; position < positions; ++position)
+    for (int64_t tap = 0; tap < conv.getKernel()[i]; ++tap) {
+      int64_t line = position * conv.getStrides()[i] + tap * conv.getDilations()[i];
+      count += line >= *low && line < extent - *high;
+    }
+  return constant(count);
+}
+
 AffineExpr WorkCounter::operations(Operation *op) {
   if (auto matmul = dyn_cast<MatmulOp>(op)) {
     int64_t last = cast<ShapedType>(matmul.getLhs().getType()).getRank() - 1;
     return elements(matmul.getInit()) * extent(matmul.getLhs(), last) * 2;
   }
-  if (auto conv = dyn_cast<ConvOp>(op))
-    return elements(conv.getInit()) * (2 * conv.taps() * conv.channels());
+  if (auto conv = dyn_cast<ConvOp>(op)) {
+    int64_t rank = cast<ShapedType>(conv.getInit().getType()).getRank();
+    AffineExpr products = extent(conv.getInit(), rank - 1) * conv.channels();
+    if (rank == conv.spatialRank() + 2)
+      products = products * extent(conv.getInit(), 0);
+    for (int64_t i = 0; i < conv.spatialRank(); ++i)
+      products = products * tapsAlong(conv, i);
+    return products * 2;
+  }
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     Value query = attention.getQuery();
     AffineExpr keys =

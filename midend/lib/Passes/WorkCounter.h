@@ -6,6 +6,8 @@
 #ifndef BUDDY_LIB_PASSES_WORKCOUNTER_H
 #define BUDDY_LIB_PASSES_WORKCOUNTER_H
 
+#include "buddy/IR/BuddyDialect.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AffineMap.h"
 #include "llvm/ADT/MapVector.h"
@@ -40,6 +42,7 @@ private:
   mlir::AffineExpr bytes(mlir::Value shaped);
   mlir::AffineExpr iterations(mlir::Operation *op);
   mlir::AffineExpr operations(mlir::Operation *op);
+  mlir::AffineExpr tapsAlong(ConvOp conv, int64_t i);
   mlir::AffineExpr bytesRead(mlir::Value value);
   mlir::AffineExpr bytesWritten(mlir::Value result);
 

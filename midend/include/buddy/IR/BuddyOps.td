@@ -64,6 +64,9 @@ def Buddy_ConvOp : Buddy_DestinationOp<"conv"> {
     an output reads starts a step of its own: a row of the window, or an element of it where those
     of a row are not neighbours. The init is overwritten. Accumulates in f32.
 
+    `zeros`, if given, are for each spatial dimension but the last the lines that the input begins
+    with and those that it ends with that are padding: what they would add is left out.
+
     If `mirrored`, w is read backwards along all spatial dimensions, as the gradient of a
     convolution does: `w[f, KH-1-i, KW-1-j, c]`.
 
@@ -71,8 +74,8 @@ def Buddy_ConvOp : Buddy_DestinationOp<"conv"> {
     `f / filters`. The panels of a group begin with its first filter, unless a panel is as wide as
     several groups: then it holds those.
   }];
-  let arguments = (ins Buddy_Shaped:$input, Buddy_Shaped:$rhs, Buddy_Shaped:$init,
-                       DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
+  let arguments = (ins Buddy_Shaped:$input, Buddy_Shaped:$rhs, Variadic<Index>:$zeros,
+                       Buddy_Shaped:$init, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
                        DenseI64ArrayAttr:$dilations,
                        DefaultValuedOptionalAttr<DenseI64ArrayAttr, "{}">:$group, UnitAttr:$mirrored);
   let results = (outs Variadic<AnyRankedTensor>:$result);
