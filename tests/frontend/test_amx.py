@@ -113,7 +113,13 @@ def test_dynamic_rows():
 @pytest.mark.parametrize("stride,dilation", [(1, 1), (2, 1), (1, 2)])
 def test_convolutions(stride, dilation):
     weight, image = torch.nn.Parameter(bf16(40, 32, 3, 3)), bf16(1, 32, 11, 45)
-    check(lambda x: F.conv2d(x, weight, stride=stride, dilation=dilation), image)
+    check(
+        lambda x: (
+            F.conv2d(x, weight, stride=stride, dilation=dilation),
+            F.conv2d(x, weight, stride=stride, dilation=dilation, padding=(3, 1)),
+        ),
+        image,
+    )
 
 
 def test_groups_and_volumes():
@@ -121,7 +127,7 @@ def test_groups_and_volumes():
     check(
         lambda x: (
             F.conv2d(x, grouped, groups=2),
-            F.conv3d(x[:, :32].view(1, 32, 3, 7, 45), volume),
+            F.conv3d(x[:, :32].view(1, 32, 3, 7, 45), volume, padding=1),
         ),
         bf16(1, 64, 21, 45),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from checking import check
+from checking import assert_same, check, make
 
 
 def test_conv2d():
@@ -87,6 +87,27 @@ def test_groups_of_dynamic_images():
 
 def test_depthwise_volumes():
     check(lambda x, w: F.conv3d(x, w, padding=1, groups=40), (2, 40, 3, 4, 5), (40, 1, 3, 3, 3))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_lines_of_padding(groups):
+    """Windows that begin, end or lie in padding as a whole, of all strides and dilations."""
+
+    def convolve(x, volume, w, w3):
+        wide = F.pad(x, (1, 0, 4, 2))
+        return (F.conv2d(x, w, padding=(5, 2), groups=groups),
+                F.conv2d(x, w, padding=4, stride=(3, 1), dilation=(2, 1), groups=groups),
+                F.conv2d(wide, w, dilation=(3, 1), groups=groups),
+                F.conv2d(F.pad(x, (1, 1, 1, 1), value=0.5), w, groups=groups),
+                F.conv3d(volume, w3, padding=(2, 1, 1), stride=(1, 2, 1), groups=groups),
+                F.conv_transpose2d(x, w, padding=1, groups=groups))  # fmt: skip
+
+    shapes = (2, 16, 3, 5), (1, 16, 2, 6, 5), (16, 16 // groups, 3, 3), (16, 16 // groups, 3, 3, 3)
+    check(convolve, *shapes)
+    args = [make(s, torch.float32) for s in shapes]
+    with torch.no_grad():
+        dynamic = torch.compile(convolve, backend="buddy", fullgraph=True, dynamic=True)
+        assert_same(dynamic(*args), convolve(*args))
 
 
 def test_known_groups():
