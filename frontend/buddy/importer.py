@@ -323,7 +323,8 @@ class _GraphImporter:
             if spec is None or result is None:
                 continue
             kind = spec.mlir_type()
-            if result.type != kind and not types.may_be(result.type, kind):
+            more = self.symbols.has_guarded and types.may_be(kind, result.type)
+            if result.type != kind and not types.may_be(result.type, kind) and not more:
                 raise LoweringFailed(
                     f"the lowering of {node.target} at {where(node)} made a {result.type} "
                     f"where the graph says {kind}"

@@ -360,7 +360,10 @@ def test_a_size_that_only_a_guard_says_is_one():
 
     def program(a):
         b = a[1:-1:3].split(1, -1)[-1]
-        return [torch.logical_or(b, a), b * a[None] + b, b.cumsum(-1), b.expand(3, 4)]
+        c = torch.logical_or(b, a)
+        padded = torch.nn.functional.pad(b, (1, 0))
+        squares = (b[:, None] * b).flatten()
+        return [c, b * a[None] + b, b.cumsum(-1), b.expand(3, 4), padded, squares, squares + a]
 
     def arguments(call):
         a = numbers([17, 19, 34][call]) % 7

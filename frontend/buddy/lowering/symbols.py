@@ -27,6 +27,7 @@ class Symbols:
     def __init__(self, bind: Mapping[sympy.Symbol, int] | None = None):
         self._bind = dict(bind or {})
         self._values: dict[sympy.Expr, ir.Value] = {}
+        self.has_guarded = False  # whether a guard said more of a size than its expression
 
     def resolve(self, size: int | torch.SymInt | torch.SymFloat | sympy.Expr) -> Dim | float:
         """A size as an int, or as an expression over unbound symbols. Adds no guard.
@@ -37,9 +38,9 @@ class Symbols:
             expr = size.node.expr.xreplace(self._bind)
             return float(expr) if expr.is_number else expr
         if isinstance(size, torch.SymInt):
-            if _is_one(size):
-                return 1
-            size = size.node.expr
+            guarded = _guarded(size)
+            self.has_guarded |= guarded is not None
+            size = size.node.expr if guarded is None else guarded
         if isinstance(size, sympy.Expr):
             return simplify(size.xreplace(self._bind) if self._bind else size)
         return int(size)
@@ -129,9 +130,12 @@ def _is_symbol(dim: Dim) -> bool:
     return isinstance(dim, sympy.Symbol)
 
 
-def _is_one(size: torch.SymInt) -> bool:
-    """Whether a guard says so: PyTorch broadcasts it then, though its expression stays."""
-    return not _is_symbol(size.node.expr) and statically_known_true(size == 1)
+def _guarded(size: torch.SymInt) -> int | None:
+    """The one size that guards allow though its expression stays: PyTorch broadcasts what is 1."""
+    hint = size.node.hint
+    if _is_symbol(size.node.expr) or hint is None or not statically_known_true(size == hint):
+        return None
+    return int(hint)
 
 
 def _operands(expr: sympy.Expr) -> tuple[sympy.Expr, ...]:
