@@ -345,7 +345,7 @@ func.func @padded(%x: memref<5x15x8xf32>, %w: memref<1x72x32x1xf32>, %low: index
 // CHECK:       scf.for %[[I:.*]] = %{{.*}} to %{{.*}} step {{.*}} iter_args
 // CHECK:         scf.for %[[J:.*]] = %{{.*}} to %{{.*}} step {{.*}} iter_args
 // CHECK:           arith.muli %[[I]], %{{c3.*}}
-// CHECK:           scf.for %[[K:.*]] = %{{c0.*}} to %{{c3.*}} step {{.*}} iter_args
+// CHECK:           scf.for %{{.*}} = %{{c0.*}} to %{{c3.*}} step {{.*}} iter_args
 // CHECK:             arith.subi %{{c26.*}}, %{{.*}}
 // CHECK:             scf.for %{{.*}} = %{{c0.*}} to %{{c8.*}} step {{.*}} iter_args
 // CHECK-COUNT-20: vector.fma
