@@ -323,7 +323,6 @@ class _GraphImporter:
             if spec is None or result is None:
                 continue
             kind = spec.mlir_type()
-            # Of a size that a guard fixes the operands tell more than the result's expression.
             more = self.symbols.has_guarded and types.may_be(kind, result.type)
             if result.type != kind and not types.may_be(result.type, kind) and not more:
                 raise LoweringFailed(
