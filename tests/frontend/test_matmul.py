@@ -57,6 +57,20 @@ def test_few_rows_by_a_matrix_of_memory(m, dtype):
         assert_same(product(a, b), a @ b)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("m", [1, 8, 9, 64, 100, 197])
+@pytest.mark.parametrize("n,k", [(1000, 1024), (3001, 257)])
+def test_products_by_weights_that_may_change(m, n, k, dtype):
+    """They are read as they lie, row by row; lines that collide in a cache, and ends, included."""
+
+    def linear(x, weight, bias, residual):
+        y = F.linear(x, weight, bias)
+        return F.gelu(y) + residual, y.t().contiguous(), F.softmax(x @ weight.t(), 1)
+
+    shapes = ((m, k), (n, k), (n,), (m, n))
+    check(linear, *((torch.randn(shape) / k**0.25).to(dtype) for shape in shapes))
+
+
 def int8(*shape):
     return torch.randint(-128, 128, shape, dtype=torch.int8)
 

@@ -171,3 +171,23 @@ func.func @into_itself(%x: tensor<?x8xf32>, %n: index) -> tensor<?x8xf32> {
   %r = tensor.insert_slice %a into %a[0, 0] [%n, 8] [1, 1] : tensor<?x8xf32> into tensor<?x8xf32>
   return %r : tensor<?x8xf32>
 }
+
+// -----
+
+// A product that the epilogue reads transposed belongs to its kernel too; its rows are columns there.
+// CHECK-LABEL: func private @matmul_0
+// CHECK:       buddy.matmul
+// CHECK:       linalg.generic
+// CHECK-SAME:    buddy.product_loops = array<i64: 1, 0>, buddy.tile_dims = array<i64: 0, 1>
+func.func @transposed_product(%w: tensor<128x64xf32>, %x: tensor<2x64x32x1xf32>, %b: tensor<128xf32>) -> tensor<50x128xf32> {
+  %e = tensor.empty() : tensor<128x50xf32>
+  %m = "buddy.matmul"(%w, %x, %e) : (tensor<128x64xf32>, tensor<2x64x32x1xf32>, tensor<128x50xf32>) -> tensor<128x50xf32>
+  %o = tensor.empty() : tensor<50x128xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%m, %b : tensor<128x50xf32>, tensor<128xf32>) outs(%o : tensor<50x128xf32>) {
+  ^bb0(%p: f32, %q: f32, %out: f32):
+    %s = arith.addf %p, %q : f32
+    linalg.yield %s : f32
+  } -> tensor<50x128xf32>
+  return %r : tensor<50x128xf32>
+}

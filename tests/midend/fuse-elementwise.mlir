@@ -49,3 +49,28 @@ func.func @sum_of_one(%x: tensor<f32>, %start: tensor<f32>) -> tensor<3xf32> {
   } -> tensor<3xf32>
   return %r : tensor<3xf32>
 }
+
+// -----
+
+// The vector that a matrix is multiplied by is computed once, not once for each row of the matrix.
+// CHECK-LABEL: func @vector_of_product
+// CHECK:       %[[V:.*]] = linalg.generic
+// CHECK:         math.exp
+// CHECK:       linalg.generic {{.*}} ins(%arg1, %[[V]] :
+func.func @vector_of_product(%x: tensor<64xf32>, %w: tensor<128x64xf32>, %start: tensor<128xf32>) -> tensor<128xf32> {
+  %e = tensor.empty() : tensor<64xf32>
+  %v = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%x : tensor<64xf32>) outs(%e : tensor<64xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.exp %in : f32
+    linalg.yield %0 : f32
+  } -> tensor<64xf32>
+  %y = linalg.generic {indexing_maps = [affine_map<(n, k) -> (n, k)>, affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
+      ins(%w, %v : tensor<128x64xf32>, tensor<64xf32>) outs(%start : tensor<128xf32>) {
+  ^bb0(%a: f32, %b: f32, %out: f32):
+    %0 = arith.mulf %a, %b : f32
+    %1 = arith.addf %out, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<128xf32>
+  return %y : tensor<128xf32>
+}

@@ -181,3 +181,24 @@ func.func private @padded(%x: tensor<57x57x64xf32>, %w: tensor<4x576x32x1xf32>, 
       : (tensor<57x57x64xf32>, tensor<4x576x32x1xf32>, index, index, tensor<28x28x128xf32>) -> tensor<28x28x128xf32>
   return %c : tensor<28x28x128xf32>
 }
+
+// -----
+
+// A matrix that comes from memory does so once: its rows are outermost, all panels beside them. The
+// root reads the product transposed.
+// CHECK-LABEL: func private @transposedProduct
+// CHECK:       scf.forall (%[[N:.*]]) = (0) to (1024) step (94) shared_outs(%{{.*}} = %{{.*}}) -> (tensor<128x1024xf32>)
+// CHECK:         tensor.extract_slice %arg0[%[[N]], 0] [%{{.*}}, 512]
+// CHECK:         "buddy.matmul"{{.*}} : (tensor<?x512xf32>, tensor<2x512x64x1xf32>, tensor<?x128xf32>)
+// CHECK:         tensor.parallel_insert_slice %{{.*}} into %{{.*}}[0, %[[N]]] [128, %{{.*}}]
+func.func private @transposedProduct(%w: tensor<1024x512xf32>, %x: tensor<2x512x64x1xf32>, %e: tensor<128x1024xf32>) -> tensor<128x1024xf32> attributes {buddy.kernel} {
+  %t = tensor.empty() : tensor<1024x128xf32>
+  %m = "buddy.matmul"(%w, %x, %t) : (tensor<1024x512xf32>, tensor<2x512x64x1xf32>, tensor<1024x128xf32>) -> tensor<1024x128xf32>
+  %r = linalg.generic {indexing_maps = [affine_map<(i, j) -> (j, i)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}
+      ins(%m : tensor<1024x128xf32>) outs(%e : tensor<128x1024xf32>) attrs = {buddy.product_loops = array<i64: 1, 0>, buddy.tile_dims = array<i64: 0, 1>} {
+  ^bb0(%p: f32, %o: f32):
+    %s = math.absf %p : f32
+    linalg.yield %s : f32
+  } -> tensor<128x1024xf32>
+  return %r : tensor<128x1024xf32>
+}

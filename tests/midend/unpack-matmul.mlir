@@ -57,3 +57,51 @@ func.func @narrow(%a: tensor<2x4x?xbf16>, %b: tensor<2x?x8xbf16>) -> tensor<2x4x
   %s = linalg.batch_matmul ins(%a, %b : tensor<2x4x?xbf16>, tensor<2x?x8xbf16>) outs(%f : tensor<2x4x8xbf16>) -> tensor<2x4x8xbf16>
   return %s : tensor<2x4x8xbf16>
 }
+
+// -----
+
+// What has more columns than the other has rows is read as it lies, row by row: the other operand
+// is the one to be packed.
+// CHECK-LABEL: func @weight_that_may_change
+// CHECK-SAME:    %[[X:.*]]: tensor<100x64xf32>, %[[W:.*]]: tensor<128x64xf32>
+// CHECK:       %[[P:.*]] = linalg.pack %[[X]] {{.*}}inner_dims_pos = [0, 1] inner_tiles = [64, 1] {{.*}} -> tensor<2x64x64x1xf32>
+// CHECK:       %[[T:.*]] = "buddy.matmul"(%[[W]], %[[P]], %{{.*}}) : (tensor<128x64xf32>, tensor<2x64x64x1xf32>, tensor<128x100xf32>)
+// CHECK:       linalg.transpose ins(%[[T]] {{.*}} outs(%{{.*}} : tensor<100x128xf32>) permutation = [1, 0]
+func.func @weight_that_may_change(%x: tensor<100x64xf32>, %w: tensor<128x64xf32>, %out: tensor<100x128xf32>) -> tensor<100x128xf32> {
+  %e = tensor.empty() : tensor<4x64x32x1xf32>
+  %p = linalg.pack %w outer_dims_perm = [0, 1] inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %e : tensor<128x64xf32> -> tensor<4x64x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<100x64xf32>, tensor<4x64x32x1xf32>, tensor<100x128xf32>) -> tensor<100x128xf32>
+  return %m : tensor<100x128xf32>
+}
+
+// -----
+
+// Pairs keep the two vectors across that AMX's tiles have.
+// CHECK-LABEL: func @pairs
+// CHECK:       linalg.pack %arg0 {{.*}}inner_tiles = [32, 2] {{.*}} -> tensor<4x32x32x2xbf16>
+func.func @pairs(%x: tensor<100x64xbf16>, %w: tensor<128x64xbf16>, %out: tensor<100x128xf32>) -> tensor<100x128xf32> {
+  %e = tensor.empty() : tensor<4x32x32x2xbf16>
+  %p = linalg.pack %w outer_dims_perm = [0, 1] inner_dims_pos = [0, 1] inner_tiles = [32, 2] into %e : tensor<128x64xbf16> -> tensor<4x32x32x2xbf16>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<100x64xbf16>, tensor<4x32x32x2xbf16>, tensor<100x128xf32>) -> tensor<100x128xf32>
+  return %m : tensor<100x128xf32>
+}
+
+// -----
+
+// Few rows are not worth a panel: sums in f32 along the rows of both, those of the weight outermost.
+// CHECK-DAG:   #[[X:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
+// CHECK-DAG:   #[[W:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
+// CHECK-DAG:   #[[OUT:.*]] = affine_map<(d0, d1, d2) -> (d1, d0)>
+// CHECK-LABEL: func @few_rows
+// CHECK-NOT:   linalg.pack
+// CHECK:       linalg.generic {indexing_maps = [#[[X]], #[[W]], #[[OUT]]], iterator_types = ["parallel", "parallel", "reduction"]}
+// CHECK-SAME:    ins(%arg0, %arg1 {{.*}} outs(%{{.*}} : tensor<3x128xf32>)
+// CHECK:         arith.mulf %{{.*}} fastmath<contract> : f32
+// CHECK:       linalg.generic
+// CHECK:         arith.truncf %{{.*}} : f32 to bf16
+func.func @few_rows(%x: tensor<3x64xbf16>, %w: tensor<128x64xbf16>, %out: tensor<3x128xbf16>) -> tensor<3x128xbf16> {
+  %e = tensor.empty() : tensor<4x32x32x2xbf16>
+  %p = linalg.pack %w outer_dims_perm = [0, 1] inner_dims_pos = [0, 1] inner_tiles = [32, 2] into %e : tensor<128x64xbf16> -> tensor<4x32x32x2xbf16>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<3x64xbf16>, tensor<4x32x32x2xbf16>, tensor<3x128xbf16>) -> tensor<3x128xbf16>
+  return %m : tensor<3x128xbf16>
+}

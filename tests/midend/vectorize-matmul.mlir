@@ -354,3 +354,34 @@ func.func @padded_volume(%x: memref<5x5x7x8xf32>, %w: memref<1x216x32x1xf32>, %l
       : (memref<5x5x7x8xf32>, memref<1x216x32x1xf32>, index, index, index, index, memref<3x3x5x32xf32>) -> ()
   return
 }
+
+// -----
+
+// Rows that come from memory are the larger operand: while a tile's are multiplied, the next ones
+// are fetched, a line of one row after that of the other.
+// CHECK-LABEL: func @streamed_rows
+// CHECK:       scf.for
+// CHECK:         scf.for {{.*}} iter_args
+// CHECK:           memref.prefetch %{{.*}}[%{{.*}}, %{{.*}}], read, locality<2>, data : memref<8192x64xf32>
+// CHECK-COUNT-24:  vector.fma
+func.func @streamed_rows(%a: memref<8192x64xf32>, %b: memref<1x64x64x1xf32>, %c: memref<8192x64xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<8192x64xf32>, memref<1x64x64x1xf32>, memref<8192x64xf32>) -> ()
+  return
+}
+
+// -----
+
+// Of a last panel of few columns the vectors without any are left out, and more rows take their
+// registers: 5 of 64 columns are one vector of 12 rows, under a mask.
+// CHECK-LABEL: func @narrow_panel
+// CHECK:       scf.for {{.*}} iter_args
+// CHECK-COUNT-24: vector.fma
+// CHECK:       scf.for {{.*}} iter_args
+// CHECK-COUNT-12: vector.fma
+// CHECK-NOT:   vector.fma
+// CHECK-COUNT-12: vector.maskedstore
+// CHECK-NOT:   vector.maskedstore
+func.func @narrow_panel(%a: memref<12x64xf32>, %b: memref<2x64x64x1xf32>, %c: memref<12x69xf32>) {
+  "buddy.matmul"(%a, %b, %c) : (memref<12x64xf32>, memref<2x64x64x1xf32>, memref<12x69xf32>) -> ()
+  return
+}

@@ -113,7 +113,8 @@ def FormKernelsPass : Pass<"buddy-form-kernels", "::mlir::ModuleOp"> {
     Needs: linalg and buddy ops on tensors in functions, elementwise chains fused.
     Leaves: functions that only call, reshape, and compute sizes. A kernel is never inlined and
     takes its inputs, then the destinations that it returns; `buddy.tile_dims` on its root names
-    the loops that may be cut into tiles. A matmul takes its elementwise epilogue along; a softmax
+    the loops that may be cut into tiles, and `buddy.product_loops` those along which the loops of a
+    product run that it reads transposed. A matmul takes its elementwise epilogue along; a softmax
     or norm is one kernel over rows.
     Does not touch: ops without a destination; they stay in their function.
   }];
@@ -138,7 +139,8 @@ def FuseElementwisePass : Pass<"buddy-fuse-elementwise"> {
   let description = [{
     Needs: linalg on tensors.
     Leaves: chains as single linalg.generic ops of the lowest rank that the reshapes allow.
-    A producer with several users is computed again only if it is a single operation.
+    A producer with several users is computed again only if it is a single operation, one that a
+    reduction reads again for each of its results not at all.
     Does not touch: contractions, convolutions, other named reductions.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
@@ -433,7 +435,7 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
   let description = [{
     Needs: kernels on tensors with `buddy.tile_dims` on the root.
     Leaves: one scf.forall over tiles. A matmul is cut into blocks of rows and panels that share
-    the L2 cache; row-wise kernels into groups of whole rows, so few that what one op makes for the
+    the L2 cache, panels outermost unless the rows are what comes from memory; row-wise kernels into groups of whole rows, so few that what one op makes for the
     next stays in L1. What is made to be inserted into a
     destination has that destination.
     Does not touch: attention (its schedule has its own loops), kernels of one tile.
@@ -452,14 +454,18 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
 }
 
 def UnpackMatmulPass : Pass<"buddy-unpack-matmul", "::mlir::func::FuncOp"> {
-  let summary = "Let products of two activations read both as they lie.";
+  let summary = "Let products read as they lie what was not packed beforehand.";
   let description = [{
     Needs: buddy-hoist-prepare to have moved the packs of weights.
-    Leaves: `buddy.matmul` with a right-hand side `[K,N]` or, transposed, `[N,K]` in place of the
-    other packs, which would be a copy in memory at each call; batched matmuls likewise.
+    Leaves: in place of the other packs, which would be a copy in memory at each call, of a
+    right-hand side `[N,K]` sums along its rows where there are few rows on the left, and where
+    there are fewer than N the transposition of a `buddy.matmul` whose left-hand side it is, since
+    packing the other operand is less work; else `buddy.matmul` with a right-hand side `[K,N]` or,
+    transposed, `[N,K]`. Batched matmuls become the last.
     Does not touch: products into a narrow type whose depth is long or unknown; integers.
   }];
-  let dependentDialects = ["::buddy::BuddyDialect"];
+  let dependentDialects = ["::buddy::BuddyDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def VectorizeAttentionPass : Pass<"buddy-vectorize-attention", "::mlir::ModuleOp"> {

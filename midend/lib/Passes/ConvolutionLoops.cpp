@@ -32,7 +32,7 @@ static Value inputOf(LoopBuilder &b, ConvOp op) {
 ConvolutionLoops::ConvolutionLoops(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine)
     : b(b), op(op), out(op.getInit()), rank(cast<MemRefType>(out.getType()).getRank()),
       first(rank - 1 - op.spatialRank()), input(inputOf(b, op)), tiling(tilingOf(op, machine)),
-      rhs(b, op.getRhs(), tiling), product(b, input, rhs, out, tiling) {
+      rhs(b, op.getRhs(), tiling), product(b, input, rhs, out) {
   if (op.sharesPanels())
     product.shareLanes({op.getGroup()[0], op.getGroup()[1]});
 }

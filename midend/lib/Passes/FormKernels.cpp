@@ -129,6 +129,8 @@ private:
                   cast<DestinationStyleOpInterface>(root).getDpsInitOperand(number));
     Operation *tiled = mapping.lookup(group.tiledRoot()->getResult(0)).getDefiningOp();
     tiled->setAttr("buddy.tile_dims", builder.getDenseI64ArrayAttr(group.tileDims()));
+    if (!llvm::is_sorted(group.productLoops()))
+      tiled->setAttr("buddy.product_loops", builder.getDenseI64ArrayAttr(group.productLoops()));
     func::ReturnOp::create(builder, root->getLoc(), root->getResults());
   }
 

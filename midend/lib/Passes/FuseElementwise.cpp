@@ -34,9 +34,22 @@ bool accumulates(linalg::LinalgOp op) {
                       [&](OpOperand &init) { return op.payloadUsesValueFromOperand(&init); });
 }
 
+/// Whether a reduction reads the operand again for each of its results, as a product of a matrix
+/// does the vector.
+bool isReadForEachResult(OpOperand *operand) {
+  auto consumer = cast<linalg::LinalgOp>(operand->getOwner());
+  SmallVector<unsigned> parallel;
+  consumer.getParallelDims(parallel);
+  AffineMap map = consumer.getMatchingIndexingMap(operand);
+  return consumer.getNumReductionLoops() != 0 &&
+         llvm::any_of(parallel, [&](unsigned loop) { return !map.isFunctionOfDim(loop); });
+}
+
 bool shouldFuse(OpOperand *operand) {
   auto producer = operand->get().getDefiningOp<linalg::LinalgOp>();
-  return producer && isCheap(producer) && !accumulates(producer);
+  if (!producer || !isCheap(producer) || accumulates(producer))
+    return false;
+  return producer.getBlock()->getOperations().size() == 1 || !isReadForEachResult(operand);
 }
 
 /// `[N]` computed from a matmul's `[1,N]`.

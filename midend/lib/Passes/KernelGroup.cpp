@@ -138,7 +138,7 @@ bool KernelGroup::tryAdd(Operation *producer) {
   if (addsProduct || product) {
     auto all =
         llvm::to_vector(llvm::seq<int64_t>(cast<linalg::GenericOp>(tiledRoot()).getNumLoops()));
-    if (shared != all || dims != all || (addsProduct && *map != all))
+    if (shared != all || dims != all || (addsProduct && map->size() != all.size()))
       return false;
   }
   bool keepsRows = !dims.empty() && !shared.empty() && shared.front() == dims.front();

@@ -47,6 +47,10 @@ public:
 
   /// The loops of the tiled root that may be cut into tiles, outermost first.
   llvm::ArrayRef<int64_t> tileDims() const { return dims; }
+  /// For each loop of the group's product, if it has one, the loop of the tiled root.
+  llvm::ArrayRef<int64_t> productLoops() const {
+    return product ? loops.find(product)->second : llvm::ArrayRef<int64_t>();
+  }
 
 private:
   /// For each loop of an op, the loop of the tiled root that it runs along; -1 for none.

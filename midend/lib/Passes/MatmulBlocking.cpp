@@ -50,14 +50,25 @@ static bool rowsCollide(ShapedType lhs) {
   return kRegisterRows > sets * kLinesOfSet;
 }
 
-/// Whether the right-hand side, of which a tile sees some columns, is larger than a cache.
-static bool readsFromMemory(MatmulOp op) {
-  Value rhs = op.getRhs();
-  if (auto tile = rhs.getDefiningOp<memref::SubViewOp>())
-    rhs = tile.getSource();
-  auto type = cast<ShapedType>(rhs.getType());
-  return !type.hasStaticShape() ||
-         type.getNumElements() * type.getElementTypeBitWidth() / 8 > kUncachedBytes;
+/// Bytes of an operand, of which a tile sees some rows or columns, if they are known.
+static std::optional<int64_t> bytesOf(Value operand) {
+  if (auto tile = operand.getDefiningOp<memref::SubViewOp>())
+    operand = tile.getSource();
+  auto type = cast<ShapedType>(operand.getType());
+  if (!type.hasStaticShape())
+    return std::nullopt;
+  return type.getNumElements() * type.getElementTypeBitWidth() / 8;
+}
+
+/// Whether an operand is larger than a cache.
+static bool comesFromMemory(Value operand) {
+  return bytesOf(operand).value_or(kUncachedBytes + 1) > kUncachedBytes;
+}
+
+/// Whether the left-hand side comes from memory and is the larger operand.
+static bool streamsLeft(MatmulOp op) {
+  std::optional<int64_t> left = bytesOf(op.getLhs()), right = bytesOf(op.getRhs());
+  return left && right && *left > kUncachedBytes && *left > *right;
 }
 
 MatmulBlocking::MatmulBlocking(MatmulOp op) {
@@ -65,7 +76,7 @@ MatmulBlocking::MatmulBlocking(MatmulOp op) {
        out = cast<ShapedType>(op.getInit().getType());
   int64_t columns = out.getShape().back(), extent = lhs.getShape().back();
   int64_t rows = out.getShape().rbegin()[1];
-  comesFromMemory = !op.isPacked() && readsFromMemory(op);
+  comesFromMemory = !op.isPacked() && ::comesFromMemory(op.getRhs());
   if (comesFromMemory && !op.getTransposed() && !ShapedType::isDynamic(rows) && rows <= kFewRows &&
       (ShapedType::isDynamic(extent) || extent > kStreamedRows)) {
     streams = true;
@@ -76,7 +87,8 @@ MatmulBlocking::MatmulBlocking(MatmulOp op) {
   // A copy of a row pays for itself when several panels read it.
   bool isWide = ShapedType::isDynamic(columns) || columns >= 96;
   copiesLhs = isWide && rowsCollide(lhs);
-  if (op.isPacked() && !copiesLhs)
+  streamsLhs = op.isPacked() && streamsLeft(op);
+  if (op.isPacked() && !copiesLhs && !streamsLhs)
     return;
   int64_t block = kRowBytes * 8 / lhs.getElementTypeBitWidth();
   if (ShapedType::isDynamic(extent))

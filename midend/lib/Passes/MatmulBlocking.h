@@ -19,6 +19,8 @@ struct MatmulBlocking {
 
   /// No cache is known to hold an unpacked right-hand side.
   bool comesFromMemory = false;
+  /// The left-hand side comes from memory and is the larger operand: rows are gone through once.
+  bool streamsLhs = false;
   /// Few rows read such a one once, as it lies: row after row, a few side by side.
   bool streams = false;
   /// Elements of a block; 0: all of them at once.

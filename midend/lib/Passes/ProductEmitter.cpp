@@ -14,10 +14,9 @@ using Values = LoopBuilder::Values;
 /// Independent sums that keep the multiply-add units busy over their latency.
 constexpr int64_t sumsInFlight = 8;
 
-ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out,
-                               const ProductTiling &tiling)
-    : b(b), tiling(tiling), lhs(lhs), out(out), rhs(rhs), lhsElement(getElementTypeOrSelf(lhs)),
-      sumType(VectorType::get(tiling.lanes, tiling.sum)) {
+ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out)
+    : b(b), rhs(rhs), tiling(rhs.panelTiling()), lhs(lhs), source(lhs), out(out),
+      lhsElement(getElementTypeOrSelf(lhs)), sumType(VectorType::get(tiling.lanes, tiling.sum)) {
   if (tiling.tiles && rhs.panels)
     tile.emplace(b, lhsElement);
 }
@@ -105,6 +104,8 @@ Values ProductEmitter::accumulateRun(Value row, int64_t count, Value iv, Values 
   Value steps = b.div(rows->depth, tiling.kr), unrolledSteps = b.roundDown(steps, unroll);
   sums = b.loop(b.index(0), unrolledSteps, unroll, sums, [&](Value step, ValueRange carried) {
     Values next;
+    if (rows->nextAt)
+      fetchNext(row, count, step);
     for (int64_t u = 0; u < unroll; ++u)
       next.append(addStep(row, count, b.add(step, u), carried.slice(u * perStep, perStep), false));
     return next;
@@ -120,6 +121,14 @@ Values ProductEmitter::accumulateRun(Value row, int64_t count, Value iv, Values 
   }
   llvm::copy(first, sums.begin());
   return sums;
+}
+
+/// Asks for what the rows that come next have where these have `step`: while a line of these is
+/// gone through, step by step, the rows take turns.
+void ProductEmitter::fetchNext(Value row, int64_t count, Value step) {
+  int64_t stepsOfLine = 512 / (lhsElement.getIntOrFloatBitWidth() * tiling.kr);
+  Value turn = b.rem(step, stepsOfLine), k = b.mul(b.sub(step, turn), tiling.kr);
+  b.prefetch(source, rows->nextAt(b.add(row, b.min(turn, b.index(count - 1))), k));
 }
 
 /// The number of a run's step in the packed operand.

@@ -42,6 +42,8 @@ public:
     llvm::function_ref<Values(Value row, Value column)> outAt;
     Value lhsStride = {};   // elements from one row to the next, where lhs's type does not say
     OverRuns overRuns = {}; // loops over the runs that add something, if not all of them do
+    /// Of what lhs is gone through next, the element to fetch while this one is read; may be none.
+    llvm::function_ref<Values(Value row, Value k)> nextAt = {};
   };
 
   /// Of several that share a vector: lhs has `depth` elements of one after those of the other.
@@ -49,8 +51,7 @@ public:
     int64_t depth, columns;
   };
 
-  ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out,
-                 const ProductTiling &tiling);
+  ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out);
 
   /// What `lhsAt` indexes from now on.
   void readFrom(Value memref) { lhs = memref; }
@@ -72,6 +73,7 @@ private:
   Values overRuns(mlir::ValueRange carried, AMXTile::RunBody body);
   Values accumulateRun(Value row, int64_t count, Value run, Values sums);
   int64_t sumsOf(int64_t count) const;
+  void fetchNext(Value row, int64_t count, Value step);
   Values addStep(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
   Values addDot(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
   Values addProducts(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
@@ -86,9 +88,9 @@ private:
   Value loadOut(Value row, int64_t vector);
 
   LoopBuilder &b;
-  const ProductTiling tiling;
-  Value lhs, out;
   RightHandSide &rhs;
+  const ProductTiling &tiling;
+  Value lhs, source, out; // source: of which lhs may be a copy
   mlir::Type lhsElement;
   mlir::VectorType sumType;
   std::optional<AMXTile> tile;

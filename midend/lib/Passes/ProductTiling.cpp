@@ -45,6 +45,12 @@ void ProductTiling::setLanes(Type lhs, Type rhs, int64_t width, Machine machine)
   tiles = dot && hasTiles && lanes == AMXTile::columns && vectors <= AMXTile::mostTiles;
 }
 
+void ProductTiling::setVectors(int64_t count) {
+  constexpr int64_t mostRows = 12; // of which memory is read side by side
+  rows = std::clamp<int64_t>(rows * vectors / count, 1, mostRows);
+  vectors = count;
+}
+
 /// Whether the CPU adds up products of signed bytes, and lhs, rhs and out are such.
 static bool isOfBytes(Value lhs, Value rhs, Value out, const ProductTiling::Machine &machine) {
   return machine.hasInt8Dot && getElementTypeOrSelf(lhs).isInteger(8) &&

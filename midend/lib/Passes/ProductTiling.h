@@ -34,6 +34,8 @@ struct ProductTiling {
   ProductTiling(mlir::Type lhs, mlir::Type rhs, std::optional<int64_t> knownRows, Machine machine);
 
   int64_t width() const { return lanes * vectors; }
+  /// Of fewer vectors across, and more rows.
+  void setVectors(int64_t count);
 
 private:
   void setLanes(mlir::Type lhs, mlir::Type rhs, int64_t width, Machine machine);

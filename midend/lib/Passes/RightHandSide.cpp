@@ -33,12 +33,26 @@ RightHandSide::RightHandSide(LoopBuilder &b, Value matrix, bool transposed, int6
 
 void RightHandSide::forEachPanel(Value first, Value end, function_ref<void()> body) {
   std::optional<int64_t> known = constantOf(end);
-  int64_t width = tiling.width();
-  b.loop(b.div(first, width), b.div(b.add(end, width - 1), width), 1, [&](Value n) {
+  int64_t width = tiling.width(), rest = known ? *known % width : 0;
+  bool isNarrow = rest != 0 && rest <= width - tiling.lanes && !tiling.tiles;
+  Value number = b.div(b.add(end, isNarrow ? 0 : width - 1), width);
+  b.loop(b.div(first, width), number, 1, [&](Value n) {
     Value column = b.mul(n, width);
-    startPanel(n, column, b.sub(end, column), known && *known % width == 0);
+    startPanel(n, column, b.sub(end, column), known && (rest == 0 || isNarrow));
     body();
   });
+  if (isNarrow)
+    emitLastPanel(number, rest, body);
+}
+
+/// A panel of `count` columns, whose last vectors stay unused: other rows take their registers.
+void RightHandSide::emitLastPanel(Value number, int64_t count, function_ref<void()> body) {
+  ProductTiling whole = tiling;
+  Value column = b.mul(number, whole.width());
+  tiling.setVectors(llvm::divideCeil(count, whole.lanes));
+  startPanel(number, column, b.index(count), count % whole.lanes == 0);
+  body();
+  tiling = whole;
 }
 
 void RightHandSide::forEachPanelOfGroup(Value first, int64_t count, Value firstPanel,

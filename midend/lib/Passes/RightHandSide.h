@@ -55,7 +55,11 @@ public:
   /// matrix has.
   Value loadStep(Value step, int64_t vector);
 
+  /// How the panel at hand fills the registers.
+  const ProductTiling &panelTiling() const { return tiling; }
+
 private:
+  void emitLastPanel(Value number, int64_t count, llvm::function_ref<void()> body);
   void startPanel(Value number, Value column, Value left, bool isWhole);
   Value loadRow(Value k, int64_t vector);
   void fetchNext(Values indices);
@@ -65,7 +69,7 @@ private:
   Values placeOf(Value step, int64_t vector);
 
   LoopBuilder &b;
-  const ProductTiling tiling;
+  ProductTiling tiling;
   mlir::Type element;
   Value matrix; // unpacked
   bool transposed = false;

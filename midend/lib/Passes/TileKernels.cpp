@@ -89,7 +89,9 @@ std::pair<int64_t, int64_t> matmulTile(MatmulOp op, const TileModel &model) {
   int64_t rows = out[out.size() - 2];
   int64_t rowTile = tileRows(rows, unit, schedule.scaledRows(kTileRows));
   if (op.isPacked()) {
-    int64_t fewest = MatmulBlocking(op).copiesLhs ? kPanelsOfCopy : 1;
+    MatmulBlocking blocking(op);
+    int64_t all = typicalIfDynamic(rhs.getDimSize(0));
+    int64_t fewest = blocking.streamsLhs ? all : blocking.copiesLhs ? kPanelsOfCopy : 1;
     return {rowTile, tileColumns(rhs, depthAtOnce(op), fewest, model)};
   }
   if (MatmulBlocking(op).streams) {
@@ -142,7 +144,9 @@ ProductTiles productTiles(func::FuncOp kernel, const TileModel &model) {
   ProductTiles result;
   SmallVector<int64_t> &tiles = result.sizes;
   int64_t batches = 0; // which have a right-hand side each
+  bool rowsOutermost = model.schedule.rowsOutermost;
   kernel.walk([&](MatmulOp op) {
+    rowsOutermost |= MatmulBlocking(op).streamsLhs;
     auto out = cast<ShapedType>(op.getInit().getType());
     batches = out.getRank() - 2;
     tiles.assign(out.getRank(), 1);
@@ -158,9 +162,10 @@ ProductTiles productTiles(func::FuncOp kernel, const TileModel &model) {
     tiles[x] = 0;
     tiles[x + 1] = convolutionColumns(op, model);
   });
-  // Panels outermost: a thread goes through all rows with its own, whatever their number.
+  // Panels outermost: a thread goes through all rows with its own, whatever their number. But rows
+  // that come from memory do so once.
   result.order = llvm::to_vector(llvm::seq<int64_t>(0, tiles.size()));
-  if (!tiles.empty() && !model.schedule.rowsOutermost)
+  if (!tiles.empty() && !rowsOutermost)
     std::rotate(result.order.begin() + batches, result.order.end() - 1, result.order.end());
   return result;
 }
@@ -248,6 +253,19 @@ SmallVector<int64_t> rowTiles(Operation *root, ArrayRef<int64_t> dims, int64_t b
   return tiles;
 }
 
+/// The tiles of a product in the loops of a root that reads it transposed.
+ProductTiles inLoopsOf(Operation *root, const ProductTiles &tiles) {
+  auto loops = root->getAttrOfType<DenseI64ArrayAttr>("buddy.product_loops");
+  if (!loops)
+    return tiles;
+  ProductTiles result = tiles;
+  for (auto [number, loop] : llvm::enumerate(loops.asArrayRef()))
+    result.sizes[loop] = tiles.sizes[number];
+  for (int64_t &loop : result.order)
+    loop = loops[loop];
+  return result;
+}
+
 struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
   using Base::Base;
 
@@ -290,7 +308,7 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
     if (!dims || dims.empty() || !tileable)
       return success();
     TileModel model{l1Bytes, l2Bytes, amxRows, Schedule::of(kernel)};
-    ProductTiles tiles = productTiles(kernel, model);
+    ProductTiles tiles = inLoopsOf(root, productTiles(kernel, model));
     if (tiles.sizes.empty())
       tiles.sizes = rowTiles(root, dims.asArrayRef(), elementsOfTile(kernel, tileElements, model));
     if (failed(tileAndFuse(tileable, tiles.sizes, tiles.order, rewriter)))

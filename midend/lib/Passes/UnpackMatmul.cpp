@@ -4,7 +4,9 @@
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 
 using namespace mlir;
@@ -14,7 +16,71 @@ namespace buddy {
 #include "buddy/Passes.h.inc"
 namespace {
 
-/// A pack that is still here was not hoisted: its operand is an activation.
+/// Rows by all of which each column of a right-hand side is multiplied while it is at hand.
+constexpr int64_t kFewRows = 8;
+
+/// Elementwise in a narrower type.
+Value rounded(PatternRewriter &rewriter, Location loc, Value value, Value init) {
+  auto type = cast<RankedTensorType>(init.getType());
+  AffineMap identity = rewriter.getMultiDimIdentityMap(type.getRank());
+  SmallVector<utils::IteratorType> iterators(type.getRank(), utils::IteratorType::parallel);
+  auto body = [&](OpBuilder &b, Location loc, ValueRange arguments) {
+    Value narrow = arith::TruncFOp::create(b, loc, type.getElementType(), arguments[0]);
+    linalg::YieldOp::create(b, loc, narrow);
+  };
+  return linalg::GenericOp::create(rewriter, loc, type, value, init, {identity, identity},
+                                   iterators, body)
+      .getResult(0);
+}
+
+/// `out[m,n] = sum_k lhs[m,k] * rhs[n,k]` along rows as they lie: each of rhs is read once, and all
+/// of lhs for each of these.
+Value sumAlongRows(PatternRewriter &rewriter, Location loc, Value lhs, Value rhs, Value init) {
+  auto type = cast<RankedTensorType>(init.getType());
+  Type sum = rewriter.getF32Type();
+  Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(sum));
+  Value empty = tensor::EmptyOp::create(rewriter, loc, type.getShape(), sum);
+  Value zeros = linalg::FillOp::create(rewriter, loc, zero, empty).getResult(0);
+  AffineExpr n, m, k;
+  bindDims(rewriter.getContext(), n, m, k);
+  auto map = [&](ArrayRef<AffineExpr> exprs) {
+    return AffineMap::get(3, 0, exprs, rewriter.getContext());
+  };
+  auto body = [&](OpBuilder &b, Location loc, ValueRange arguments) {
+    auto wide = [&](Value value) -> Value {
+      return value.getType() == sum ? value : arith::ExtFOp::create(b, loc, sum, value).getOut();
+    };
+    constexpr auto contract = arith::FastMathFlags::contract;
+    Value product = arith::MulFOp::create(b, loc, wide(arguments[0]), wide(arguments[1]), contract);
+    Value added = arith::AddFOp::create(b, loc, arguments[2], product, contract);
+    linalg::YieldOp::create(b, loc, added);
+  };
+  constexpr auto parallel = utils::IteratorType::parallel;
+  Value sums = linalg::GenericOp::create(rewriter, loc, zeros.getType(), ValueRange{lhs, rhs},
+                                         zeros, {map({m, k}), map({n, k}), map({m, n})},
+                                         {parallel, parallel, utils::IteratorType::reduction}, body)
+                   .getResult(0);
+  return type.getElementType() == sum ? sums : rounded(rewriter, loc, sums, init);
+}
+
+/// `lhs . rhsT` as the transposition of `rhs . lhsT`: then it is lhs that is packed, into panels
+/// like those that rhs would have had.
+Value transposedProduct(PatternRewriter &rewriter, MatmulOp op, linalg::PackOp pack) {
+  int64_t nr = pack.getStaticInnerTiles()[0], kr = pack.getStaticInnerTiles()[1];
+  // Rows that come from memory side by side push each other out of the cache: as few as may be.
+  // But AMX's tiles, and what is packed by pairs as they are, have two vectors across.
+  int64_t width = kr == 1 ? 2 * nr : nr;
+  Value panels = packRhs(rewriter, op.getLoc(), {op.getLhs(), /*transposed=*/true}, width, kr);
+  auto type = cast<RankedTensorType>(op.getInit().getType());
+  SmallVector<int64_t> shape{type.getDimSize(1), type.getDimSize(0)};
+  Value init = tensor::EmptyOp::create(rewriter, op.getLoc(), shape, type.getElementType());
+  auto product = MatmulOp::create(rewriter, op.getLoc(), init.getType(), pack.getSource(), panels,
+                                  init, /*transposed=*/false);
+  return transposed(rewriter, op.getLoc(), product->getResult(0), {1, 0});
+}
+
+/// A pack that is still here was not hoisted: its operand is an activation, or a weight that may
+/// change.
 struct UnpackRhs : OpRewritePattern<MatmulOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -23,6 +89,19 @@ struct UnpackRhs : OpRewritePattern<MatmulOp> {
     if (!pack)
       return rewriter.notifyMatchFailure(op, "rhs is not packed here");
     bool transposed = pack.getInnerDimsPos() == ArrayRef<int64_t>{0, 1};
+    auto out = cast<ShapedType>(op.getInit().getType());
+    if (transposed && out.hasStaticShape() && isa<FloatType>(out.getElementType())) {
+      int64_t rows = out.getDimSize(0), columns = out.getDimSize(1);
+      if (rows <= kFewRows) {
+        rewriter.replaceOp(
+            op, sumAlongRows(rewriter, op.getLoc(), op.getLhs(), pack.getSource(), op.getInit()));
+        return success();
+      }
+      if (rows < columns) {
+        rewriter.replaceOp(op, transposedProduct(rewriter, op, pack));
+        return success();
+      }
+    }
     rewriter.replaceOpWithNewOp<MatmulOp>(op, op.getResultTypes(), op.getLhs(), pack.getSource(),
                                           op.getInit(), transposed);
     return success();

@@ -35,10 +35,9 @@ using Values = LoopBuilder::Values;
 ///     out = sums                                 where they waited aside
 class MatmulLoops {
 public:
-  MatmulLoops(LoopBuilder &b, MatmulOp op, RightHandSide &rhs, const ProductTiling &tiling,
-              MatmulBlocking blocking, bool packs)
-      : b(b), op(op), rhs(rhs), product(b, op.getLhs(), rhs, op.getInit(), tiling),
-        blocking(blocking), packs(packs), rank(cast<MemRefType>(op.getInit().getType()).getRank()),
+  MatmulLoops(LoopBuilder &b, MatmulOp op, RightHandSide &rhs, MatmulBlocking blocking, bool packs)
+      : b(b), op(op), rhs(rhs), product(b, op.getLhs(), rhs, op.getInit()), blocking(blocking),
+        packs(packs), rank(cast<MemRefType>(op.getInit().getType()).getRank()),
         rowCount(b.dim(op.getInit(), rank - 2)), columnCount(b.dim(op.getInit(), rank - 1)),
         depth(b.dim(op.getLhs(), rank - 1)) {
     rowsAtOnce = std::min(constantOf(rowCount).value_or(kTileRows), kMostBlockRows);
@@ -169,9 +168,12 @@ private:
     if (sums)
       product.writeTo(sums);
     Value from = packs ? Value() : start;
+    ProductEmitter::Rows rows{part.rows, 1, length, adds, from, lhsAt, outAt};
+    auto nextAt = [&](Value row, Value k) { return nextBlockAt(part, start, length, row, k); };
+    if (blocking.streamsLhs && (copy || blocking.depth == 0))
+      rows.nextAt = nextAt;
     auto multiply = [&](Value column, Value end) {
-      rhs.forEachPanel(column, end,
-                       [&] { product.emitRows({part.rows, 1, length, adds, from, lhsAt, outAt}); });
+      rhs.forEachPanel(column, end, [&] { product.emitRows(rows); });
     };
     if (!packs)
       return multiply(part.column, part.columnEnd);
@@ -183,6 +185,17 @@ private:
       rhs.packPanels(start, length, column, end);
       multiply(column, end);
     });
+  }
+
+  /// After the last block of the depth comes the first one of the rows that follow.
+  Values nextBlockAt(const Part &part, Value start, Value length, Value row, Value k) {
+    Value next = b.add(start, length), zero = b.index(0);
+    Value isLast = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::sge, next, depth);
+    Value rows = b.createOrFold<arith::SelectOp>(isLast, part.rows, zero);
+    Values indices(batch);
+    indices.append({b.add(b.add(part.row, rows), row),
+                    b.add(b.createOrFold<arith::SelectOp>(isLast, zero, next), k)});
+    return indices;
   }
 
   /// After the part's last columns come its first ones of the next block, if there are blocks.
@@ -236,7 +249,7 @@ void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
   if (op.isPacked()) {
     ProductTiling tiling(element, cast<MemRefType>(op.getRhs().getType()), machine);
     RightHandSide rhs(b, op.getRhs(), tiling);
-    return MatmulLoops(b, op, rhs, tiling, blocking, /*packs=*/false).emit();
+    return MatmulLoops(b, op, rhs, blocking, /*packs=*/false).emit();
   }
   auto type = cast<MemRefType>(lhs.getType());
   std::optional<int64_t> rows = constantOf(b.dim(lhs, type.getRank() - 2));
@@ -249,7 +262,7 @@ void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
   RightHandSide rhs(b, op.getRhs(), op.getTransposed(), packs ? packedDepth : 0, tiling);
   if (!packs)
     rhs.fetchAhead(blocking.depth);
-  MatmulLoops(b, op, rhs, tiling, blocking, packs).emit();
+  MatmulLoops(b, op, rhs, blocking, packs).emit();
 }
 
 void emit(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine) {
