@@ -29,17 +29,17 @@ from .roles import SAVED
 from .signature import Argument, ImportedFunction, Output, Signature
 from .types import TensorSpec
 
+DIALECTS = ("arith", "func", "linalg", "math", "scf", "tensor", "tosa")  # that lowerings emit
 MODULE_VERSION = 1
 INLINE_CONSTANT_BYTES = 1024
 SYMBOLIC = (torch.SymInt, torch.SymFloat)
 NUMBERS = (*SYMBOLIC, int)  # what arithmetic on sizes gives
 
 
-def new_module(context: ir.Context | None = None) -> ir.Module:
+def new_module() -> ir.Module:
     """An empty graph module, ready for `import_graph`."""
-    context = context or ir.Context()
-    context.allow_unregistered_dialects = True  # the buddy dialect lives in buddy-opt
-    with context, ir.Location.unknown():
+    with ir.Context(DIALECTS) as context, ir.Location.unknown():
+        context.allow_unregistered_dialects = True  # the buddy dialect lives in buddy-opt
         module = ir.Module.create()
         version = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), MODULE_VERSION)
         module.operation.attributes["buddy.version"] = version
