@@ -170,6 +170,7 @@ private:
     Value from = packs ? Value() : start;
     ProductEmitter::Rows rows{part.rows, 1, length, adds, from, lhsAt, outAt};
     auto nextAt = [&](Value row, Value k) { return nextBlockAt(part, start, length, row, k); };
+    // What lies further along the same rows the CPU fetches by itself, unless it is copied at once.
     if (blocking.streamsLhs && (copy || blocking.depth == 0))
       rows.nextAt = nextAt;
     auto multiply = [&](Value column, Value end) {
