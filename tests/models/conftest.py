@@ -13,6 +13,7 @@ import pytest
 import torch
 import transformers
 from architectures import ARCHITECTURES
+from filelock import FileLock
 
 COLUMNS = ("fallbacks", "forward", "generate", "gradients", "dynamic")
 RESULTS: dict[str, dict[str, str]] = {}
@@ -47,10 +48,12 @@ def keep(path: Path, name: str, column: str) -> None:
     """Put a test's entry among those of earlier runs, for tools/architectures.py."""
     if not path.parent.is_dir():
         return
-    known = json.loads(path.read_text()) if path.exists() else {}
     fallbacks = buddy.stats()["nodes_fallback"]
-    known.setdefault(name, {})[column] = {"result": RESULTS[name][column], "fallbacks": fallbacks}
-    path.write_text(json.dumps(known, indent=1))
+    with FileLock(path.with_suffix(".lock")):  # tests may run side by side
+        known = json.loads(path.read_text()) if path.exists() else {}
+        row = known.setdefault(name, {})
+        row[column] = {"result": RESULTS[name][column], "fallbacks": fallbacks}
+        path.write_text(json.dumps(known, indent=1))
 
 
 def pytest_terminal_summary(terminalreporter):
