@@ -23,6 +23,19 @@ bool buddy::isZeroFill(Value value) {
                   matchPattern(fill.getInputs()[0], m_Zero()));
 }
 
+void buddy::addProduct(OpBuilder &b, Location loc, ValueRange arguments) {
+  Value sum = arguments[2];
+  auto wide = [&](Value value) -> Value {
+    if (value.getType() == sum.getType())
+      return value;
+    return arith::ExtFOp::create(b, loc, sum.getType(), value);
+  };
+  constexpr auto contract = arith::FastMathFlags::contract;
+  Value product = arith::MulFOp::create(b, loc, wide(arguments[0]), wide(arguments[1]), contract);
+  linalg::YieldOp::create(b, loc,
+                          arith::AddFOp::create(b, loc, sum, product, contract).getResult());
+}
+
 Value buddy::packRhs(OpBuilder &b, Location loc, MatrixOperand rhs, int64_t nr, int64_t kr) {
   SmallVector<int64_t> positions =
       rhs.transposed ? SmallVector<int64_t>{0, 1} : SmallVector<int64_t>{1, 0};

@@ -14,6 +14,9 @@ mlir::Value transposed(mlir::OpBuilder &b, mlir::Location loc, mlir::Value value
 /// Whether the tensor is all zeros: a product's init that it may overwrite.
 bool isZeroFill(mlir::Value value);
 
+/// The body of a generic op that adds up products of its two inputs, in the type of the sum.
+void addProduct(mlir::OpBuilder &b, mlir::Location loc, mlir::ValueRange arguments);
+
 /// A matrix as it lies in memory, and whether it is to be read transposed.
 struct MatrixOperand {
   mlir::Value matrix;

@@ -336,22 +336,9 @@ struct LowerDepthwise : OpInterfaceRewritePattern<linalg::LinalgOp> {
     };
     SmallVector<utils::IteratorType> iterators(parallel, utils::IteratorType::parallel);
     iterators.append(conv.spatial, utils::IteratorType::reduction);
-    Type element = getElementTypeOrSelf(zeros);
-    auto body = [&](OpBuilder &b, Location loc, ValueRange arguments) {
-      auto wide = [&](Value value) -> Value {
-        if (value.getType() == element)
-          return value;
-        return arith::ExtFOp::create(b, loc, element, value);
-      };
-      constexpr auto contract = arith::FastMathFlags::contract;
-      Value product =
-          arith::MulFOp::create(b, loc, wide(arguments[0]), wide(arguments[1]), contract);
-      Value sum = arith::AddFOp::create(b, loc, arguments[2], product, contract);
-      linalg::YieldOp::create(b, loc, sum);
-    };
     return linalg::GenericOp::create(rewriter, loc, zeros.getType(), ValueRange{input, kernel},
                                      zeros, {map(read), map(weight), map(all.take_front(parallel))},
-                                     iterators, body)
+                                     iterators, addProduct)
         .getResult(0);
   }
 };

@@ -46,20 +46,12 @@ Value sumAlongRows(PatternRewriter &rewriter, Location loc, Value lhs, Value rhs
   auto map = [&](ArrayRef<AffineExpr> exprs) {
     return AffineMap::get(3, 0, exprs, rewriter.getContext());
   };
-  auto body = [&](OpBuilder &b, Location loc, ValueRange arguments) {
-    auto wide = [&](Value value) -> Value {
-      return value.getType() == sum ? value : arith::ExtFOp::create(b, loc, sum, value).getOut();
-    };
-    constexpr auto contract = arith::FastMathFlags::contract;
-    Value product = arith::MulFOp::create(b, loc, wide(arguments[0]), wide(arguments[1]), contract);
-    Value added = arith::AddFOp::create(b, loc, arguments[2], product, contract);
-    linalg::YieldOp::create(b, loc, added);
-  };
   constexpr auto parallel = utils::IteratorType::parallel;
-  Value sums = linalg::GenericOp::create(rewriter, loc, zeros.getType(), ValueRange{lhs, rhs},
-                                         zeros, {map({m, k}), map({n, k}), map({m, n})},
-                                         {parallel, parallel, utils::IteratorType::reduction}, body)
-                   .getResult(0);
+  Value sums =
+      linalg::GenericOp::create(rewriter, loc, zeros.getType(), ValueRange{lhs, rhs}, zeros,
+                                {map({m, k}), map({n, k}), map({m, n})},
+                                {parallel, parallel, utils::IteratorType::reduction}, addProduct)
+          .getResult(0);
   return type.getElementType() == sum ? sums : rounded(rewriter, loc, sums, init);
 }
 
