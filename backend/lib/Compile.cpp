@@ -112,6 +112,7 @@ Error lower(mlir::ModuleOp module, StringRef features, const CompileOptions &opt
     CpuOptions cpu;
     describeCpu(features, cpu);
     cpu.profile = options.profile;
+    cpu.weightsStay = options.weightsStay;
     cpu.schedules = options.schedules;
     buildCpuPhase(pm, phase, cpu);
     mlir::LogicalResult result = stages.time(name, [&] { return pm.run(module); });

@@ -50,6 +50,10 @@ static cl::opt<int> optLevel("opt-level", cl::desc("LLVM's optimization level, 0
 static cl::opt<bool> profile("profile", cl::desc("Let the code report its kernels to a profiler"),
                              cl::cat(category));
 
+static cl::opt<bool> weightsStay("weights-stay",
+                                 cl::desc("The caller keeps the weights in memory: large ones "
+                                          "are not worth a second copy"),
+                                 cl::cat(category));
 static cl::list<std::string> schedules("schedules", cl::CommaSeparated,
                                        cl::desc("Tile kernels not as the machine model says: "
                                                 "`kernel=schedule`, or a schedule for all"),
@@ -106,7 +110,7 @@ int main(int argc, char **argv) {
     return 1;
 
   buddy::CompileOptions options{output,          emitKind, features, dumpStages,
-                                crashReproducer, optLevel, profile,  schedules};
+                                crashReproducer, optLevel, profile,  weightsStay, schedules};
   buddy::StageTimes times;
   if (Error error = buddy::compile(*module, options, times))
     return fail(toString(std::move(error)));

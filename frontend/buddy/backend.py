@@ -31,6 +31,7 @@ from .executable import (
 from .expanded_writes import restore_writes
 from .importer import import_graph, new_module, refused
 from .layouts import row_major
+from .memory import give_back_code
 from .options import Options
 from .roles import (
     kind_of,
@@ -144,6 +145,9 @@ def compile_graph(
         return partition.compile_parts(
             graph_module, error.ops, static, functools.partial(compile_whole, options)
         )
+    finally:
+        # Some 80 MiB, which a compiled model does not need.
+        give_back_code("libLLVM.so", "libMLIRPythonCAPI.so")
 
 
 def _boxed(compiled: Compiled) -> Callable:
@@ -228,6 +232,7 @@ def _load(options: Options, bytecode: bytes, schedules: Sequence[str], timed: bo
         dump_dir=options.dump_dir,
         cache=options.cache and not timed,
         profile=profile or timed,
+        weights_stay=True,
         schedules=schedules,
     )
     with compiled as library, counters.stage("load"):

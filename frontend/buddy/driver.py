@@ -54,6 +54,7 @@ def compiled_module(
     dump_dir: Path | str | None = None,
     cache: bool = True,
     profile: bool = False,
+    weights_stay: bool = False,
     schedules: Sequence[str] = (),
 ) -> Iterator[Path]:
     """The shared library of a graph module (MLIR bytecode), from the disk cache if it is there.
@@ -62,15 +63,17 @@ def compiled_module(
 
     `features` is "host" or a CPU's name, with changes ("host,-avx512f"), or a list "+avx2,+fma,…";
     with `dump_dir` every stage is written there
-    and the cache is not read; with `profile` the code can be profiled; `schedules`: how kernels are
-    tiled, where not as the machine model says. Raises CompilerError naming the reproducer and the
-    command.
+    and the cache is not read; with `profile` the code can be profiled; `weights_stay`: the caller
+    keeps the weights beside what `prepare` makes of them; `schedules`: how kernels are tiled, where
+    not as the machine model says. Raises CompilerError naming the reproducer and the command.
     """
     dump = Path(dump_dir) if dump_dir else knobs.dump_dir()
     tool = find_tool("buddy-compile")
     options = [f"--target={target}", f"--features={_usable(features)}"]
     if profile:
         options.append("--profile")
+    if weights_stay:
+        options.append("--weights-stay")
     if schedules:
         options.append(f"--schedules={','.join(schedules)}")
     key = _key(bytecode, tool, options)

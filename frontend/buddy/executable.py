@@ -21,7 +21,7 @@ import torch
 from .counters import stage
 from .failures import failed_check
 from .layouts import Order, RowMajor, inverse
-from .memory import empty
+from .memory import empty, empty_bytes, empty_side_by_side, use_huge_pages
 from .signature import Argument, ImportedFunction, Output
 from .types import Dim, linear_symbol
 from .views import Views, windows
@@ -199,20 +199,18 @@ class Launcher:
         entry = self.manifest.get(PREPARE)
         if entry is None:
             return {}
-        by_name = {self.imported.arguments[i].name: x for i, x in buffers.items()}
-        prepared: dict[str, torch.Tensor] = {}
+        given = {self.imported.arguments[i].name: x for i, x in buffers.items()}
+        results = [a for a in entry["arguments"] if a["kind"] == "prepared"]
+        memory = empty_side_by_side([(a["shape"], _DTYPES[a["dtype"]]) for a in results])
+        prepared = {a["name"]: x for a, x in zip(results, memory)}
         call = []
         for argument in entry["arguments"]:
-            if argument["kind"] == "parameter":
-                x = by_name[argument["name"]]
-            elif argument["kind"] == "prepared":
-                x = empty(argument["shape"], _DTYPES[argument["dtype"]])
-                prepared[argument["name"]] = x
-            else:
-                break  # the workspace
+            if argument["kind"] == "workspace":
+                break
+            x = (given if argument["kind"] == "parameter" else prepared)[argument["name"]]
             call.append((x.data_ptr(), tuple(x.shape)))
         invoke = self.executable.entry(PREPARE).bind({})
-        workspace = allocate_workspace(invoke.workspace(call))
+        workspace = empty_bytes(invoke.workspace(call))
         invoke([*call, (workspace.data_ptr(), tuple(workspace.shape))])
         return prepared
 
@@ -233,6 +231,8 @@ class BoundCall:
             if argument["kind"] == "prepared":
                 places[i] = prepared[argument["name"]]
         self.keep_alive = places
+        # Prepared weights lie in huge pages already.
+        use_huge_pages([x for i, x in buffers.items() if arguments[i].get("used", True)])
         self.invoke = owner.executable.entry(ENTRY).bind(
             {i: (x.data_ptr(), tuple(x.shape)) for i, x in places.items()}
         )
@@ -286,8 +286,8 @@ class BoundCall:
         try:
             workspace = self.workspaces.pop()
         except IndexError:
-            return allocate_workspace(size)
-        return workspace if workspace.shape[0] >= size else allocate_workspace(size)
+            return empty_bytes(size)
+        return workspace if workspace.shape[0] >= size else empty_bytes(size)
 
 
 def _picker(positions: list[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
@@ -296,11 +296,6 @@ def _picker(positions: list[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
     if positions == list(range(first, first + count)):
         return itemgetter(slice(first, first + count))
     return itemgetter(*positions, 0)  # with a single position it would not give a sequence
-
-
-def allocate_workspace(size: int) -> torch.Tensor:
-    """Bytes that start at a multiple of 64, which torch's CPU allocator gives."""
-    return empty((max(size, 1),), torch.int8)
 
 
 def finisher(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import buddy
 import pytest
 import torch
 import torch.nn.functional as F
@@ -69,6 +70,23 @@ def test_products_by_weights_that_may_change(m, n, k, dtype):
 
     shapes = ((m, k), (n, k), (n,), (m, n))
     check(linear, *((torch.randn(shape) / k**0.25).to(dtype) for shape in shapes))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64, 128])
+def test_large_weights_are_not_copied(rows):
+    """They stay where they are: what is written to them is seen by the next call."""
+    linear, columns = torch.nn.Linear(640, 700), torch.nn.Parameter(torch.randn(700, 640) / 26)
+    compiled = torch.compile(
+        lambda x: linear(x).relu() @ columns, backend="buddy", fullgraph=True, dynamic=False
+    )
+    x = torch.randn(rows, 640)
+    with torch.no_grad():
+        for factor in (1, -1, 0.5):
+            linear.weight.mul_(factor)
+            columns.mul_(factor)
+            before = buddy.stats()["seconds"].get("prepare", 0)
+            assert_same(compiled(x), (linear(x).relu() @ columns))
+            assert buddy.stats()["seconds"]["prepare"] == before or factor == 1
 
 
 def int8(*shape):

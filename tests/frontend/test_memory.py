@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from buddy.memory import LARGE, empty
+from buddy import memory
+from buddy.memory import (
+    HUGE_PAGE,
+    LARGE,
+    empty,
+    empty_bytes,
+    empty_side_by_side,
+    give_back_code,
+    use_huge_pages,
+)
 from checking import check
 
 SMAPS = Path("/proc/self/smaps")
@@ -26,9 +35,23 @@ def flags_at(address: int) -> list[str]:
     raise AssertionError("no mapping holds the address")
 
 
-@pytest.mark.skipif(
+def figure_at(address: int, name: str) -> int:
+    """A figure in bytes of the mapping that holds `address`."""
+    inside = False
+    for line in SMAPS.read_text().splitlines():
+        if bounds := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            inside = int(bounds[1], 16) <= address < int(bounds[2], 16)
+        elif inside and line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no mapping holds the address")
+
+
+huge_pages = pytest.mark.skipif(
     not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="a kernel without huge pages"
 )
+
+
+@huge_pages
 def test_large_tensors_ask_for_huge_pages():
     x = empty((9, LARGE), torch.float32)
     assert x.shape == (9, LARGE) and x.dtype == torch.float32 and x.is_contiguous()
@@ -40,6 +63,58 @@ def test_large_tensors_ask_for_huge_pages():
 def test_small_and_empty_tensors():
     assert empty((3, 2), torch.int8).shape == (3, 2)
     assert empty((0, 4), torch.float64).numel() == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, HUGE_PAGE - 1, HUGE_PAGE, 3 * HUGE_PAGE + 5])
+def test_bytes_start_at_huge_pages(size):
+    x = empty_bytes(size)
+    assert x.dtype == torch.int8 and x.shape == (max(size, 1),)
+    assert x.data_ptr() % (HUGE_PAGE if size >= HUGE_PAGE else 64) == 0
+
+
+def test_tensors_side_by_side():
+    wanted = [((3, 5), torch.float32), ((0, 7), torch.bfloat16), ((1 << 20,), torch.float64)]
+    wanted += [((), torch.int64), ((9, 2, 1), torch.int8)]
+    tensors = empty_side_by_side(wanted)
+    assert [(tuple(x.shape), x.dtype) for x in tensors] == wanted
+    for value, x in enumerate(tensors):
+        assert x.data_ptr() % 64 == 0 and x.is_contiguous()
+        x.fill_(value)
+    assert all((x == value).all() for value, x in enumerate(tensors))
+    assert empty_side_by_side([]) == []
+
+
+@huge_pages
+def test_tensors_move_to_huge_pages(monkeypatch):
+    """Neighbours share them; their values stay."""
+    x = torch.arange(16 * HUGE_PAGE, dtype=torch.int32)
+    threads = []
+    start = memory.threading.Thread.start
+    monkeypatch.setattr(
+        memory.threading.Thread, "start", lambda thread: (threads.append(thread), start(thread))
+    )
+    use_huge_pages(list(x.split(HUGE_PAGE // 8)))  # each smaller than a page
+    for thread in threads:
+        thread.join()
+    assert len(threads) == 1
+    assert figure_at(x.data_ptr() + x.nbytes // 2, "AnonHugePages") >= x.nbytes // 2
+    assert torch.equal(x, torch.arange(16 * HUGE_PAGE, dtype=torch.int32))
+
+
+def test_code_that_is_given_back_comes_again():
+    from mlir import ir
+
+    code = next(
+        int(line.split("-")[0], 16)
+        for line in Path("/proc/self/maps").read_text().splitlines()
+        if line.endswith("libMLIRPythonCAPI.so") and " r-xp " in line
+    )
+    ir.Context(("arith",))
+    before = figure_at(code, "Rss")
+    give_back_code("libMLIRPythonCAPI.so")
+    assert figure_at(code, "Rss") < before // 4
+    with ir.Context(("arith",)), ir.Location.unknown():
+        assert str(ir.Module.parse("func.func private @f()", ir.Context())).count("@f") == 1
 
 
 @pytest.mark.parametrize(

@@ -191,3 +191,41 @@ func.func @transposed_product(%w: tensor<128x64xf32>, %x: tensor<2x64x32x1xf32>,
   } -> tensor<50x128xf32>
   return %r : tensor<50x128xf32>
 }
+
+// -----
+
+// A vector that all rows of a long sum read has a kernel of its own: computed together with the
+// sums, it would leave them to a single thread, however few they are.
+// CHECK-LABEL: func private @elementwise_0
+// CHECK:       math.exp
+// CHECK-LABEL: func private @reduce_1
+// CHECK-NOT:   math.exp
+// CHECK:       buddy.tile_dims = array<i64: 0>
+#all = affine_map<(n, k) -> (n, k)>
+#row = affine_map<(n, k) -> (n)>
+#along = affine_map<(n, k) -> (k)>
+#same = affine_map<(n) -> (n)>
+func.func @vector_of_sums(%x: tensor<1536xf32>, %w: tensor<576x1536xf32>, %y: tensor<576xf32>) -> tensor<576xf32> {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1536xf32>
+  %h = linalg.generic {indexing_maps = [#same, #same], iterator_types = ["parallel"]} ins(%x : tensor<1536xf32>) outs(%e : tensor<1536xf32>) {
+  ^bb0(%u: f32, %o: f32):
+    %0 = math.exp %u : f32
+    linalg.yield %0 : f32
+  } -> tensor<1536xf32>
+  %f = tensor.empty() : tensor<576xf32>
+  %z = linalg.fill ins(%zero : f32) outs(%f : tensor<576xf32>) -> tensor<576xf32>
+  %s = linalg.generic {indexing_maps = [#along, #all, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%h, %w : tensor<1536xf32>, tensor<576x1536xf32>) outs(%z : tensor<576xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %0 = arith.mulf %a, %b : f32
+    %1 = arith.addf %o, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<576xf32>
+  %r = linalg.generic {indexing_maps = [#same, #same, #same], iterator_types = ["parallel"]} ins(%s, %y : tensor<576xf32>, tensor<576xf32>) outs(%f : tensor<576xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %0 = arith.addf %a, %b : f32
+    linalg.yield %0 : f32
+  } -> tensor<576xf32>
+  return %r : tensor<576xf32>
+}

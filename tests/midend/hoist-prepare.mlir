@@ -1,4 +1,5 @@
 // RUN: buddy-opt %s -split-input-file -buddy-hoist-prepare -canonicalize | FileCheck %s
+// RUN: buddy-opt %s -split-input-file -buddy-hoist-prepare=weights-stay -canonicalize | FileCheck %s --check-prefix=STAY
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
@@ -112,4 +113,89 @@ func.func private @layer(%x: tensor<128x64xf32>, %w: tensor<128x64xf32>) -> (!pa
   %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %empty : tensor<128x64xf32> -> !packed
   %q = linalg.pack %x inner_dims_pos = [0, 1] inner_tiles = [16, 1] into %empty : tensor<128x64xf32> -> !packed
   return %p, %q : !packed, !packed
+}
+
+// -----
+
+// Where the weights stay in memory, of large ones of f32 no second copy is made if the product reads
+// them well as they lie: by the rows of [N,K], or [K,N] in tiles of many rows.
+// CHECK-LABEL: func @prepare
+// STAY-LABEL: func @few_rows
+// STAY:       linalg.pack
+// STAY-LABEL: func @rows
+// STAY:       linalg.pack
+// STAY-LABEL: func @columns
+// STAY:       linalg.pack
+// STAY-NOT:   func.func @prepare
+func.func @few_rows(%x: tensor<1x512xf32> {buddy.kind = "input", buddy.name = "x"},
+                  %w: tensor<1024x512xf32> {buddy.kind = "parameter", buddy.name = "few_rows"},
+                  %out: tensor<1x1024xf32> {buddy.kind = "input", buddy.name = "out"}) -> tensor<1x1024xf32> {
+  %empty = tensor.empty() : tensor<32x512x32x1xf32>
+  %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %empty : tensor<1024x512xf32> -> tensor<32x512x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<1x512xf32>, tensor<32x512x32x1xf32>, tensor<1x1024xf32>) -> tensor<1x1024xf32>
+  return %m : tensor<1x1024xf32>
+}
+func.func @rows(%x: tensor<128x512xf32> {buddy.kind = "input", buddy.name = "x"},
+                  %w: tensor<1024x512xf32> {buddy.kind = "parameter", buddy.name = "rows"},
+                  %out: tensor<128x1024xf32> {buddy.kind = "input", buddy.name = "out"}) -> tensor<128x1024xf32> {
+  %empty = tensor.empty() : tensor<32x512x32x1xf32>
+  %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %empty : tensor<1024x512xf32> -> tensor<32x512x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<128x512xf32>, tensor<32x512x32x1xf32>, tensor<128x1024xf32>) -> tensor<128x1024xf32>
+  return %m : tensor<128x1024xf32>
+}
+func.func @columns(%x: tensor<128x512xf32> {buddy.kind = "input", buddy.name = "x"},
+                  %w: tensor<512x1024xf32> {buddy.kind = "parameter", buddy.name = "columns"},
+                  %out: tensor<128x1024xf32> {buddy.kind = "input", buddy.name = "out"}) -> tensor<128x1024xf32> {
+  %empty = tensor.empty() : tensor<32x512x32x1xf32>
+  %p = linalg.pack %w outer_dims_perm = [1, 0] inner_dims_pos = [1, 0] inner_tiles = [32, 1] into %empty : tensor<512x1024xf32> -> tensor<32x512x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<128x512xf32>, tensor<32x512x32x1xf32>, tensor<128x1024xf32>) -> tensor<128x1024xf32>
+  return %m : tensor<128x1024xf32>
+}
+
+// -----
+
+// Prepared all the same: pairs of bf16, rows that would leave much of a vector empty, an unknown
+// number of rows, and what is small.
+// STAY-COUNT-5: buddy.kind = "prepared"
+// STAY-LABEL: func @prepare
+// STAY-COUNT-5: linalg.pack
+func.func @pairs(%x: tensor<128x1024xbf16> {buddy.kind = "input", buddy.name = "x"},
+                  %w: tensor<1024x1024xbf16> {buddy.kind = "parameter", buddy.name = "pairs"},
+                  %out: tensor<128x1024xbf16> {buddy.kind = "input", buddy.name = "out"}) -> tensor<128x1024xbf16> {
+  %empty = tensor.empty() : tensor<32x512x32x2xbf16>
+  %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [32, 2] into %empty : tensor<1024x1024xbf16> -> tensor<32x512x32x2xbf16>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<128x1024xbf16>, tensor<32x512x32x2xbf16>, tensor<128x1024xbf16>) -> tensor<128x1024xbf16>
+  return %m : tensor<128x1024xbf16>
+}
+func.func @odd_rows(%x: tensor<197x512xf32> {buddy.kind = "input", buddy.name = "x"},
+                  %w: tensor<1024x512xf32> {buddy.kind = "parameter", buddy.name = "odd_rows"},
+                  %out: tensor<197x1024xf32> {buddy.kind = "input", buddy.name = "out"}) -> tensor<197x1024xf32> {
+  %empty = tensor.empty() : tensor<32x512x32x1xf32>
+  %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %empty : tensor<1024x512xf32> -> tensor<32x512x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<197x512xf32>, tensor<32x512x32x1xf32>, tensor<197x1024xf32>) -> tensor<197x1024xf32>
+  return %m : tensor<197x1024xf32>
+}
+func.func @unknown_rows(%x: tensor<?x512xf32> {buddy.kind = "input", buddy.name = "x"},
+                  %w: tensor<1024x512xf32> {buddy.kind = "parameter", buddy.name = "unknown_rows"},
+                  %out: tensor<?x1024xf32> {buddy.kind = "input", buddy.name = "out"}) -> tensor<?x1024xf32> {
+  %empty = tensor.empty() : tensor<32x512x32x1xf32>
+  %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %empty : tensor<1024x512xf32> -> tensor<32x512x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<?x512xf32>, tensor<32x512x32x1xf32>, tensor<?x1024xf32>) -> tensor<?x1024xf32>
+  return %m : tensor<?x1024xf32>
+}
+func.func @in_tiles(%x: tensor<12x512xf32> {buddy.kind = "input", buddy.name = "x"},
+                  %w: tensor<512x1024xf32> {buddy.kind = "parameter", buddy.name = "in_tiles"},
+                  %out: tensor<12x1024xf32> {buddy.kind = "input", buddy.name = "out"}) -> tensor<12x1024xf32> {
+  %empty = tensor.empty() : tensor<32x512x32x1xf32>
+  %p = linalg.pack %w outer_dims_perm = [1, 0] inner_dims_pos = [1, 0] inner_tiles = [32, 1] into %empty : tensor<512x1024xf32> -> tensor<32x512x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<12x512xf32>, tensor<32x512x32x1xf32>, tensor<12x1024xf32>) -> tensor<12x1024xf32>
+  return %m : tensor<12x1024xf32>
+}
+func.func @small(%x: tensor<128x512xf32> {buddy.kind = "input", buddy.name = "x"},
+                  %w: tensor<512x512xf32> {buddy.kind = "parameter", buddy.name = "small"},
+                  %out: tensor<128x512xf32> {buddy.kind = "input", buddy.name = "out"}) -> tensor<128x512xf32> {
+  %empty = tensor.empty() : tensor<16x512x32x1xf32>
+  %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %empty : tensor<512x512xf32> -> tensor<16x512x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<128x512xf32>, tensor<16x512x32x1xf32>, tensor<128x512xf32>) -> tensor<128x512xf32>
+  return %m : tensor<128x512xf32>
 }

@@ -164,8 +164,11 @@ def HoistPreparePass : Pass<"buddy-hoist-prepare", "::mlir::ModuleOp"> {
     Leaves: `prepare(parameters) -> prepared weights`, run once at load, and an argument of kind
     `prepared` for each in the entry points. Equal computations of two entry points are one.
     A private function is passed what it computes from arguments that are weights at every call.
-    Does not touch: views, and results more than twice as large as their weights.
+    Does not touch: views, and results more than twice as large as their weights; where the weights
+    themselves stay in memory, packs of large ones of f32 that products read well as they lie.
   }];
+  let options = [Option<"weightsStay", "weights-stay", "bool", /*default=*/"false",
+                        "The caller keeps the weights: large ones are not worth a second copy.">];
   let statistics = [Statistic<"numHoisted", "hoisted", "values prepared">];
 }
 

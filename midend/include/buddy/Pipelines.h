@@ -46,6 +46,10 @@ struct CpuOptions : mlir::PassPipelineOptions<CpuOptions> {
   Option<std::string> features{*this, "features",
                                llvm::cl::desc("CPU features, `;` between, for the manifest"),
                                llvm::cl::init("")};
+  Option<bool> weightsStay{
+      *this, "weights-stay",
+      llvm::cl::desc("The caller keeps the weights: large ones are not worth a second copy"),
+      llvm::cl::init(false)};
   Option<bool> profile{*this, "profile", llvm::cl::desc("Report kernel calls to a profiler"),
                        llvm::cl::init(false)};
   ListOption<std::string> schedules{

@@ -1,10 +1,12 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Layout.h"
 #include "buddy/Passes.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
 #include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/IRMapping.h"
@@ -41,6 +43,45 @@ bool isCompact(Operation *op) {
       in = std::max(in, shaped.getNumElements());
   auto out = dyn_cast<RankedTensorType>(op->getResult(0).getType());
   return out && out.hasStaticShape() && out.getNumElements() <= 2 * in + 1024;
+}
+
+/// Weights of which a second copy is not worth the few percent that packing them saves.
+constexpr int64_t kLargeBytes = 1 << 20;
+
+/// Whether the product is nearly as fast with a right-hand side that is not packed beforehand.
+bool readsWellUnpacked(MatmulOp op) {
+  int64_t rows = cast<ShapedType>(op.getInit().getType()).getDimSize(0);
+  if (ShapedType::isDynamic(rows))
+    return false;
+  constexpr int64_t lanes = 16, few = 8, many = 64;
+  switch (howUnpacked(op)) {
+  case Unpacked::AlongRows:
+    return true;
+  case Unpacked::Transposed: // rows become columns, which should fill their last vector
+    return 32 * (llvm::alignTo(rows, lanes) - rows) <= rows;
+  case Unpacked::InTiles: // of [N,K] that would be by transpositions
+    return !isTransposed(op) && (rows <= few || rows >= many);
+  }
+  llvm_unreachable("no such form");
+}
+
+/// Whether this packs a large weight that can as well be read as it lies. Of bf16 only pairs side
+/// by side make the sums of a dot product: it is packed.
+bool isLargeAndReadsWell(Operation *op) {
+  auto pack = dyn_cast<linalg::PackOp>(op);
+  if (!pack || !pack.getSourceType().getElementType().isF32() ||
+      pack.getSourceType().getNumElements() * int64_t(sizeof(float)) <= kLargeBytes)
+    return false;
+  Value source = pack.getSource();
+  while (Operation *view = source.getDefiningOp()) {
+    if (!isView(view))
+      return false;
+    source = view->getOperand(0);
+  }
+  return llvm::all_of(pack->getUsers(), [](Operation *user) {
+    auto product = dyn_cast<MatmulOp>(user);
+    return product && readsWellUnpacked(product);
+  });
 }
 
 /// What `value` is computed with inside of its function, in order.
@@ -253,7 +294,7 @@ struct HoistPreparePass : impl::HoistPreparePassBase<HoistPreparePass> {
       Weights known(function, weights[function]);
       SmallVector<Value> found;
       for (Operation &op : function.front().without_terminator())
-        if (known.isFrontier(op))
+        if (known.isFrontier(op) && !(weightsStay && isLargeAndReadsWell(&op)))
           found.push_back(op.getResult(0));
       for (Value value : found)
         if (function.isPublic())

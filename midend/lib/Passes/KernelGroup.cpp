@@ -142,7 +142,7 @@ bool KernelGroup::tryAdd(Operation *producer) {
       return false;
   }
   bool keepsRows = !dims.empty() && !shared.empty() && shared.front() == dims.front();
-  if (!keepsRows && !(isSmall(producer) && isSmall(tiledRoot())))
+  if (!keepsRows && !(isSmall(producer) && llvm::all_of(members, isSmall)))
     return false;
   members.push_back(producer);
   loops[producer] = *map;

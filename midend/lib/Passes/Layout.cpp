@@ -9,6 +9,7 @@
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
+using namespace buddy;
 
 Value buddy::transposed(OpBuilder &b, Location loc, Value value, ArrayRef<int64_t> order) {
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, value);
@@ -46,4 +47,22 @@ Value buddy::packRhs(OpBuilder &b, Location loc, MatrixOperand rhs, int64_t nr, 
   Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(element));
   return linalg::PackOp::create(b, loc, rhs.matrix, empty, positions, tiles, zero, positions)
       .getResult();
+}
+
+/// Rows by all of which each column of a right-hand side is multiplied while it is at hand.
+constexpr int64_t kFewRows = 8;
+
+Unpacked buddy::howUnpacked(MatmulOp op) {
+  auto out = cast<ShapedType>(op.getInit().getType());
+  if (!isTransposed(op) || !out.hasStaticShape() || !isa<FloatType>(out.getElementType()))
+    return Unpacked::InTiles;
+  int64_t rows = out.getDimSize(0), columns = out.getDimSize(1);
+  if (rows <= kFewRows)
+    return Unpacked::AlongRows;
+  return rows < columns ? Unpacked::Transposed : Unpacked::InTiles;
+}
+
+bool buddy::isTransposed(MatmulOp op) {
+  auto pack = op.getRhs().getDefiningOp<linalg::PackOp>();
+  return pack && pack.getInnerDimsPos() == ArrayRef<int64_t>{0, 1};
 }

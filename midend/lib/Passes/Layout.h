@@ -3,6 +3,8 @@
 #ifndef BUDDY_LIB_PASSES_LAYOUT_H
 #define BUDDY_LIB_PASSES_LAYOUT_H
 
+#include "buddy/IR/BuddyDialect.h"
+
 #include "mlir/IR/Builders.h"
 
 namespace buddy {
@@ -26,6 +28,17 @@ struct MatrixOperand {
 /// The panels [N/nr, K/kr, nr, kr] of [K,N], or of [N,K] when transposed.
 mlir::Value packRhs(mlir::OpBuilder &b, mlir::Location loc, MatrixOperand rhs, int64_t nr,
                     int64_t kr);
+
+/// How a product reads a right-hand side that was not packed ahead of the call.
+enum class Unpacked {
+  AlongRows,  // few rows on the left: as sums along the rows of [N,K]
+  Transposed, // [N,K] as the left-hand side of the transposed product
+  InTiles,    // each tile packs what it needs
+};
+Unpacked howUnpacked(MatmulOp op);
+
+/// Whether the right-hand side that is packed for the product lies as [N,K].
+bool isTransposed(MatmulOp op);
 
 } // namespace buddy
 

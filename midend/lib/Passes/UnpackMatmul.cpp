@@ -16,9 +16,6 @@ namespace buddy {
 #include "buddy/Passes.h.inc"
 namespace {
 
-/// Rows by all of which each column of a right-hand side is multiplied while it is at hand.
-constexpr int64_t kFewRows = 8;
-
 /// Elementwise in a narrower type.
 Value rounded(PatternRewriter &rewriter, Location loc, Value value, Value init) {
   auto type = cast<RankedTensorType>(init.getType());
@@ -80,22 +77,20 @@ struct UnpackRhs : OpRewritePattern<MatmulOp> {
     auto pack = op.getRhs().getDefiningOp<linalg::PackOp>();
     if (!pack)
       return rewriter.notifyMatchFailure(op, "rhs is not packed here");
-    bool transposed = pack.getInnerDimsPos() == ArrayRef<int64_t>{0, 1};
-    auto out = cast<ShapedType>(op.getInit().getType());
-    if (transposed && out.hasStaticShape() && isa<FloatType>(out.getElementType())) {
-      int64_t rows = out.getDimSize(0), columns = out.getDimSize(1);
-      if (rows <= kFewRows) {
-        rewriter.replaceOp(
-            op, sumAlongRows(rewriter, op.getLoc(), op.getLhs(), pack.getSource(), op.getInit()));
-        return success();
-      }
-      if (rows < columns) {
-        rewriter.replaceOp(op, transposedProduct(rewriter, op, pack));
-        return success();
-      }
+    switch (howUnpacked(op)) {
+    case Unpacked::AlongRows:
+      rewriter.replaceOp(
+          op, sumAlongRows(rewriter, op.getLoc(), op.getLhs(), pack.getSource(), op.getInit()));
+      break;
+    case Unpacked::Transposed:
+      rewriter.replaceOp(op, transposedProduct(rewriter, op, pack));
+      break;
+    case Unpacked::InTiles:
+      rewriter.replaceOpWithNewOp<MatmulOp>(
+          op, op.getResultTypes(), op.getLhs(), pack.getSource(), op.getInit(),
+          /*transposed=*/isTransposed(op));
+      break;
     }
-    rewriter.replaceOpWithNewOp<MatmulOp>(op, op.getResultTypes(), op.getLhs(), pack.getSource(),
-                                          op.getInit(), transposed);
     return success();
   }
 };

@@ -50,7 +50,7 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   // Before unit extents are folded, which would hide one transposition from the other.
   pm.addNestedPass<func::FuncOp>(createPropagateTransposesPass());
   cleanUp(pm);
-  pm.addPass(createHoistPreparePass());
+  pm.addPass(createHoistPreparePass(HoistPreparePassOptions{options.weightsStay}));
   pm.addNestedPass<func::FuncOp>(createUnpackMatmulPass());
   pm.addNestedPass<func::FuncOp>(createLowerStructuralOpsPass());
   // Before unit extents are folded, so that a transposition of [1,9] becomes none at all.

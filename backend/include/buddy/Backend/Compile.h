@@ -31,6 +31,8 @@ struct CompileOptions {
   int optLevel = 3;
   /// The code reports each call of a kernel to a profiler, when there is one.
   bool profile = false;
+  /// The caller keeps the weights in memory: large ones are not worth a second copy.
+  bool weightsStay = false;
   /// `kernel=schedule`, or a schedule for all kernels: how they are tiled, not as the model says.
   std::vector<std::string> schedules;
 };
