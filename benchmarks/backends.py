@@ -56,9 +56,7 @@ BACKENDS = {
     "inductor-max": inductor_max,
     "buddy": lambda module: torch.compile(module, backend="buddy"),
     "buddy-autotune": functools.partial(torch.compile, backend="buddy", options={"autotune": True}),
-    "buddy-unprepared": functools.partial(
-        torch.compile, backend="buddy", options={"freeze": False}
-    ),
+    "buddy-unfrozen": functools.partial(torch.compile, backend="buddy", options={"freeze": False}),
     "buddy-exported": Exported,
     "copy": CopyOfSameBytes,
 }

@@ -8,8 +8,9 @@ drifting machine hits all alike. An untimed iteration comes before the timed one
 repeats a call that is too short to be timed. Times are medians per call.
 
 `compile_s` is what the first call takes longer than the second. Errors are the largest absolute
-difference, from eager or from eager in f64, relative to the largest value there. Peak RSS is that
-of the process, compilation included. `inductor-max` is mode="max-autotune" with freezing, and
+difference, from eager or from eager in f64, relative to the largest value there. Peak memory is
+that of the process, and that of all processes, compilers that it starts included, until the third
+call has ended. `inductor-max` is mode="max-autotune" with freezing, and
 `copy` copies the bytes of a part's inputs and outputs, which nothing that reads and writes them
 can beat. `buddy-exported` is `buddy.compile` of the exported module, without Dynamo's share of a call.
 `preemptions` counts how often another process took a core from a timed iteration: figures of a
@@ -38,6 +39,7 @@ from typing import Any
 
 import torch
 from backends import BACKENDS, LIMITED
+from process_memory import PeakMemory
 from rich.console import Console
 from rich.table import Table
 from workloads import WORKLOADS, Workload, build
@@ -157,6 +159,11 @@ class Worker:
         except (EOFError, ConnectionError):
             return {"error": self.last_words()}
 
+    def first_report(self) -> dict[str, Any]:
+        with PeakMemory(self.process.pid) as peak:
+            report = self.receive()
+        return report | {"samples_ms": [], "preemptions": 0, "peak_all_bytes": peak.bytes}
+
     def turn(self) -> dict[str, Any]:
         time.sleep(SETTLE_SECONDS)
         with contextlib.suppress(ConnectionError):  # a dead worker: receive says why
@@ -205,7 +212,7 @@ def measure(options: argparse.Namespace, folder: Path, name: str, dtype: str) ->
     try:
         for backend in options.backends:
             workers[backend] = Worker(options, folder / backend, backend, name, dtype)
-            rows[backend] = workers[backend].receive() | {"samples_ms": [], "preemptions": 0}
+            rows[backend] = workers[backend].first_report()
         if dtype == "f32":
             reference(options, folder / "f64", name)
         for backend, row in rows.items():
@@ -282,17 +289,20 @@ def show_all(console: Console, options: argparse.Namespace, report: dict[str, An
         speed.append(head + times + [text(result["ratios"][other], ".2f") for other in others])
         for name, row in result["backends"].items():
             errors = [text(row.get(f), ".1e") for f in ("error_vs_eager", "error_vs_f64")]
-            memory = row["peak_rss_bytes"] / 1e6 if "peak_rss_bytes" in row else None
+            memory = [
+                text(row[f] / 1e6 if f in row else None, ".0f")
+                for f in ("peak_rss_bytes", "peak_all_bytes")
+            ]
             tail = [text(row.get(f), "d") for f in ("nodes_fallback", "preemptions")]
-            figures = [text(row.get("compile_s"), ".1f"), *errors, text(memory, ".0f"), *tail]
+            figures = [text(row.get("compile_s"), ".1f"), *errors, *memory, *tail]
             rest.append([*head, name, *figures])
             if "error" in row:
                 failures.append(f"{' '.join(head)} {name}: {row['error']}")
     title = f"{options.threads} threads, median of {options.repeat}"
     headings = [f"{name}\nms" for name in options.backends] + [f"{o}\n/ buddy" for o in others]
     show(console, title, ["workload", "dtype", *headings], speed)
-    headings = ["compile\ns", "error\nvs eager", "error\nvs f64", "peak\nMB", "fallbacks"]
-    headings.append("preemptions")
+    headings = ["compile\ns", "error\nvs eager", "error\nvs f64", "peak\nMB", "all\nMB"]
+    headings += ["fallbacks", "preemptions"]
     show(console, "compilation", ["workload", "dtype", "backend", *headings], rest)
     means = [
         [m["kind"], m["dtype"], m["ratio"], f"{m['geometric_mean']:.2f}", str(m["workloads"])]

@@ -35,6 +35,9 @@ struct OpenMP {
   int (*getTeamSize)() = nullptr;
   /// Runs `body(data)` on `count` threads (0: as many as set): what GNU's compiler calls.
   void (*parallel)(void (*body)(void *), void *data, unsigned count, unsigned flags) = nullptr;
+  /// The same in two halves, between which the caller does its own part.
+  void (*parallelStart)(void (*body)(void *), void *data, unsigned count) = nullptr;
+  void (*parallelEnd)() = nullptr;
 
   OpenMP() {
     void *library = RTLD_DEFAULT;
@@ -47,6 +50,8 @@ struct OpenMP {
     find(library, "omp_get_thread_num", getThreadNumber);
     find(library, "omp_get_num_threads", getTeamSize);
     find(library, "GOMP_parallel", parallel);
+    find(library, "GOMP_parallel_start", parallelStart);
+    find(library, "GOMP_parallel_end", parallelEnd);
     // In a forked process GNU's runtime would wait for threads that are gone; LLVM's starts anew.
     if (fileOf(library, "GOMP_parallel") != fileOf(library, "__kmpc_fork_call"))
       pthread_atfork(nullptr, nullptr, [] {
@@ -174,24 +179,99 @@ void spreadThreads() {
     team.move();
 }
 
+/// Lets the other hardware thread of a core run.
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb");
+#endif
+}
+
+/// Threads mostly wait for less time than it takes to wake one up. Where the CPU has something else
+/// to do, that goes first.
+template <typename Condition> void waitUntil(Condition isTrue) {
+  constexpr int spins = 256; // some ten microseconds
+  for (int turn = 0; !isTrue(); ++turn)
+    if (turn < spins)
+      pause();
+    else
+      sched_yield();
+}
+
+/// A parallel region that is kept for all kernels of an invocation. The first one starts it; then
+/// each is handed to threads that wait within it, by a counter, in a quarter of the time that
+/// parting and meeting again takes.
+class Region {
+public:
+  void run(TeamBody *next, void *argument) {
+    if (team == 0)
+      start();
+    hand(next, argument);
+    next(argument, 0, team);
+    waitUntil([&] { return finished.load(std::memory_order_acquire) == team - 1; });
+  }
+
+  void end() {
+    if (team == 0)
+      return;
+    hand(nullptr, nullptr);
+    openMP().parallelEnd();
+    team = 0;
+  }
+
+private:
+  void start() {
+    jobsBefore = jobs.load(std::memory_order_relaxed);
+    openMP().parallelStart([](void *region) { static_cast<Region *>(region)->serve(); }, this, 0);
+    team = openMP().getTeamSize();
+  }
+
+  void hand(TeamBody *next, void *argument) {
+    body = next;
+    data = argument;
+    finished.store(0, std::memory_order_relaxed);
+    jobs.store(jobs.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+
+  /// What each thread but the caller's does.
+  void serve() {
+    int64_t thread = openMP().getThreadNumber(), size = openMP().getTeamSize();
+    for (uint64_t done = jobsBefore;; ++done) {
+      waitUntil([&] { return jobs.load(std::memory_order_acquire) != done; });
+      if (!body)
+        return;
+      body(data, thread, size);
+      finished.fetch_add(1, std::memory_order_release);
+    }
+  }
+
+  int64_t team = 0; // 0: there is no region
+  uint64_t jobsBefore = 0;
+  TeamBody *body = nullptr;
+  void *data = nullptr;
+  // Each on a line of its own: one is read while the other is written.
+  alignas(64) std::atomic<uint64_t> jobs{0};
+  alignas(64) std::atomic<int64_t> finished{0};
+};
+
+/// Of each calling thread, and how many invocations it is within.
+thread_local Region region;
+thread_local int invocations = 0;
+
 void runOnTeam(TeamBody *body, void *data) {
-  struct Call {
-    TeamBody *body;
-    void *data;
-  } call{body, data};
-  openMP().parallel(
-      [](void *pointer) {
-        auto &call = *static_cast<Call *>(pointer);
-        call.body(call.data, openMP().getThreadNumber(), openMP().getTeamSize());
-      },
-      &call, 0, 0);
+  if (invocations)
+    return region.run(body, data);
+  ThreadScope scope; // a kernel that is called directly
+  region.run(body, data);
 }
 
 } // namespace
 
 TeamRunner *buddy::runtime::teamRunner() {
   const OpenMP &omp = openMP();
-  return omp.parallel && omp.getThreadNumber && omp.getTeamSize ? runOnTeam : nullptr;
+  bool isComplete = omp.parallelStart && omp.parallelEnd && omp.getThreadNumber && omp.getTeamSize;
+  return isComplete ? runOnTeam : nullptr;
 }
 
 void buddy::runtime::setThreadCount(int count) {
@@ -216,9 +296,12 @@ ThreadScope::ThreadScope() {
     omp.setNumThreads(count);
   }
   spreadThreads();
+  ++invocations;
 }
 
 ThreadScope::~ThreadScope() {
+  if (--invocations == 0)
+    region.end();
   if (previous)
     openMP().setNumThreads(previous);
 }

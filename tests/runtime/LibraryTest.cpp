@@ -184,3 +184,41 @@ TEST(Threads, RunWhatAModuleShares) {
   EXPECT_EQ(teams(), before);
   dlclose(handle);
 }
+
+/// All kernels of an invocation share one region: between them its threads wait within it, and no
+/// result of one is missing in the next.
+TEST(Threads, StayInOneRegion) {
+  std::string path = modulePath("forward_module");
+  Library module(path);
+  void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_NOLOAD);
+  TeamRunner *run = *static_cast<TeamRunner **>(dlsym(handle, runnerSymbol));
+  void *openMP = dlopen(BUDDY_OPENMP_SONAME, RTLD_NOW | RTLD_NOLOAD);
+  ASSERT_TRUE(run && openMP);
+  auto isInRegion = reinterpret_cast<int (*)()>(dlsym(openMP, "omp_in_parallel"));
+  setThreadCount(4);
+  struct Sums {
+    std::array<int64_t, 4> parts{};
+    int64_t total = 0;
+  } sums;
+  {
+    ThreadScope scope;
+    EXPECT_FALSE(isInRegion());
+    for (int64_t round = 1; round <= 2000; ++round) {
+      run([](void *data, int64_t thread,
+             int64_t) { static_cast<Sums *>(data)->parts[thread] += thread + 1; },
+          &sums);
+      ASSERT_TRUE(isInRegion());
+      run([](void *data, int64_t thread, int64_t) {
+        auto &sums = *static_cast<Sums *>(data);
+        if (thread == 3)
+          sums.total = sums.parts[0] + sums.parts[1] + sums.parts[2] + sums.parts[3];
+      },
+          &sums);
+      ASSERT_EQ(sums.total, 10 * round);
+    }
+  }
+  setThreadCount(0);
+  EXPECT_FALSE(isInRegion());
+  dlclose(openMP);
+  dlclose(handle);
+}
