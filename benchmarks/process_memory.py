@@ -14,7 +14,8 @@ SECONDS_BETWEEN = 0.1
 class PeakMemory:
     """The most that process `root` and its descendants have together while the block runs.
 
-    Of pages that processes share each counts its part (PSS): the sum is what the machine must have.
+    Pages that several processes have count once, whoever else has them: what each has for itself is
+    added up, and the most that one of them shares.
     """
 
     def __init__(self, root: int):
@@ -32,7 +33,8 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self.done.wait(SECONDS_BETWEEN):
-            self.bytes = max(self.bytes, sum(map(share_of, family(self.root))))
+            private, shared = zip(*map(pages_of, family(self.root)))
+            self.bytes = max(self.bytes, sum(private) + max(shared))
 
 
 def family(root: int) -> list[int]:
@@ -48,10 +50,12 @@ def family(root: int) -> list[int]:
     return members
 
 
-def share_of(process: int) -> int:
-    """Bytes; 0 of a process that has ended."""
+def pages_of(process: int) -> tuple[int, int]:
+    """Bytes that it has for itself, and that others have too; none of a process that has ended."""
+    sums = {"Private": 0, "Shared": 0}
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
+            kind = line.partition("_")[0]
+            if kind in sums and line.split(":")[0].endswith(("_Clean", "_Dirty")):
+                sums[kind] += int(line.split()[1]) * 1024
+    return sums["Private"], sums["Shared"]

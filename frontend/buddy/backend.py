@@ -145,9 +145,6 @@ def compile_graph(
         return partition.compile_parts(
             graph_module, error.ops, static, functools.partial(compile_whole, options)
         )
-    finally:
-        # Some 80 MiB, which a compiled model does not need.
-        give_back_code("libLLVM.so", "libMLIRPythonCAPI.so")
 
 
 def _boxed(compiled: Compiled) -> Callable:
@@ -196,6 +193,9 @@ def compile_whole(
         names = [n.name for n in placeholders]
         positions = argument_positions(imported.arguments, names, imported.constants)
         bytecode = _bytecode(module)
+        del module
+        # Some 80 MiB, which neither what comes next nor the compiled model needs.
+        give_back_code("libLLVM.so", "libMLIRPythonCAPI.so")
 
         def compiled(schedules: Sequence[str] = (), timed: bool = False) -> Launcher:
             executable = _load(options, bytecode, schedules, timed)

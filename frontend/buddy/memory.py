@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
 import math
 import mmap
@@ -17,6 +18,7 @@ import torch
 
 LARGE = 1 << 20  # bytes from which a tensor is worth a system call
 HUGE_PAGE = 2 << 20
+HUGE_PAGE_SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 ALIGNMENT = 64
 MADV_HUGEPAGE = getattr(mmap, "MADV_HUGEPAGE", None)  # Linux only
 MADV_DONTNEED = mmap.MADV_DONTNEED
@@ -83,11 +85,20 @@ def use_huge_pages(tensors: Sequence[torch.Tensor]) -> None:
 
     Weights that are read as they lie are in small pages, where torch and the user put them: they
     come from memory a quarter slower. Nothing is seen of the move but the speed; memory that has
-    been freed in the meantime is not harmed either. Kernels before Linux 6.1 refuse.
+    been freed in the meantime is not harmed either. Kernels before Linux 6.1 refuse, and where the
+    machine's owner wants no huge pages they are not asked.
     """
     ranges = _huge_ranges(tensors)
-    if ranges and sys.platform == "linux":
+    if ranges and _allows_huge_pages():
         threading.Thread(target=_collapse, args=(ranges,), daemon=True).start()
+
+
+@functools.cache
+def _allows_huge_pages() -> bool:
+    try:
+        return "[never]" not in HUGE_PAGE_SETTING.read_text()
+    except OSError:  # no Linux, or one without
+        return False
 
 
 def _huge_ranges(tensors: Sequence[torch.Tensor]) -> list[tuple[int, int]]:

@@ -101,6 +101,16 @@ def test_tensors_move_to_huge_pages(monkeypatch):
     assert torch.equal(x, torch.arange(16 * HUGE_PAGE, dtype=torch.int32))
 
 
+def test_huge_pages_that_nobody_wants(monkeypatch, tmp_path):
+    setting = tmp_path / "enabled"
+    monkeypatch.setattr(memory, "HUGE_PAGE_SETTING", setting)
+    for text, allowed in (("always madvise [never]\n", False), ("always [madvise] never\n", True)):
+        setting.write_text(text)
+        assert memory._allows_huge_pages.__wrapped__() == allowed
+    setting.unlink()
+    assert not memory._allows_huge_pages.__wrapped__()
+
+
 def test_code_that_is_given_back_comes_again():
     from mlir import ir
 

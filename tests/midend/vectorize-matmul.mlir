@@ -295,21 +295,20 @@ func.func @cached(%a: memref<1x128xf32>, %b: memref<128x1024xf32>, %c: memref<1x
 
 // -----
 
-// What no cache holds is packed a block at a time, and the next block is asked for while this one is
-// multiplied: the next columns, after the last ones the first of the next rows.
+// What no cache holds is packed a block at a time, and the next block is asked for meanwhile: the
+// next columns, after the last ones the first of the next rows.
 // CHECK-LABEL: func @packed_from_memory
 // CHECK:       scf.for %[[COLUMN:[^ ]*]] =
 // CHECK:         %[[LAST:.*]] = arith.cmpi sge
 // CHECK:         %[[BACK:.*]] = arith.subi %{{.*}}, %[[COLUMN]]
 // CHECK:         %[[ROWS:.*]] = arith.select %[[LAST]], %c256{{.*}}, %c0
 // CHECK:         %[[COLUMNS:.*]] = arith.select %[[LAST]], %[[BACK]], %c128
-// CHECK-NOT:     memref.prefetch
-// CHECK:         vector.maskedload %arg1
-// CHECK:         iter_args
-// CHECK-DAG:       %[[NEXTK:.*]] = arith.addi %{{.*}}, %[[ROWS]] :
-// CHECK-DAG:       %[[NEXTCOLUMN:.*]] = arith.addi %{{.*}}, %[[COLUMNS]] :
-// CHECK:           memref.prefetch %arg1[%[[NEXTK]], %[[NEXTCOLUMN]]], read, locality<2>, data
-// CHECK:           vector.fma
+// CHECK:         scf.for
+// CHECK:           scf.for
+// CHECK:             %[[NEXTK:.*]] = arith.addi %{{.*}}, %[[ROWS]]
+// CHECK:             %[[NEXTCOLUMN:.*]] = arith.addi %{{.*}}, %[[COLUMNS]]
+// CHECK:             memref.prefetch %arg1[%[[NEXTK]], %[[NEXTCOLUMN]]], read, locality<2>, data
+// CHECK:             vector.maskedload %arg1
 func.func @packed_from_memory(%a: memref<64x768xf32>, %b: memref<768x1024xf32>, %c: memref<64x1024xf32>) {
   "buddy.matmul"(%a, %b, %c) : (memref<64x768xf32>, memref<768x1024xf32>, memref<64x1024xf32>) -> ()
   return

@@ -106,7 +106,6 @@ Values ProductEmitter::accumulateRun(Value row, int64_t count, Value iv, Values 
     Values next;
     if (rows->nextAt)
       fetchNext(row, count, step);
-    rhs.fetchWhileMultiplying(step, b.div(row, count), blocksOf(count));
     for (int64_t u = 0; u < unroll; ++u)
       next.append(addStep(row, count, b.add(step, u), carried.slice(u * perStep, perStep), false));
     return next;
@@ -130,13 +129,6 @@ void ProductEmitter::fetchNext(Value row, int64_t count, Value step) {
   int64_t stepsOfLine = 512 / (lhsElement.getIntOrFloatBitWidth() * tiling.kr);
   Value turn = b.rem(step, stepsOfLine), k = b.mul(b.sub(step, turn), tiling.kr);
   b.prefetch(source, rows->nextAt(b.add(row, b.min(turn, b.index(count - 1))), k));
-}
-
-/// Blocks of `count` rows, or a guess.
-int64_t ProductEmitter::blocksOf(int64_t count) const {
-  constexpr int64_t guess = 8;
-  std::optional<int64_t> known = constantOf(rows->count);
-  return known ? llvm::divideCeil(*known, count) : guess;
 }
 
 /// The number of a run's step in the packed operand.

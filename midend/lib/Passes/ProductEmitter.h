@@ -74,7 +74,6 @@ private:
   Values accumulateRun(Value row, int64_t count, Value run, Values sums);
   int64_t sumsOf(int64_t count) const;
   void fetchNext(Value row, int64_t count, Value step);
-  int64_t blocksOf(int64_t count) const;
   Values addStep(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
   Values addDot(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
   Values addProducts(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);

@@ -80,7 +80,6 @@ void RightHandSide::startPanel(Value number, Value column, Value left, bool isWh
 /// Row by row, so that all columns of one are read while its page and lines are at hand.
 void RightHandSide::packPanels(Value from, Value depth, Value first, Value end) {
   firstPacked = b.div(first, tiling.width());
-  packedFrom = from;
   if (transposed)
     return forEachPanel(first, end, [&] { packTransposed(from, depth); });
   b.loop(b.index(0), b.div(b.add(depth, tiling.kr - 1), tiling.kr), 1,
@@ -91,33 +90,19 @@ void RightHandSide::packPanels(Value from, Value depth, Value first, Value end) 
 Value RightHandSide::loadRow(Value k, int64_t vector) {
   Values indices(batch);
   indices.append({k, columns[vector]});
+  fetchNext(indices);
   return b.load(VectorType::get(tiling.lanes, element), matrix, indices, masks[vector]);
 }
 
 /// Asks for what will be packed after the panels at hand, to come while those are multiplied.
-void RightHandSide::fetchNext(Value k, Value column) {
+void RightHandSide::fetchNext(Values indices) {
   if (!nextColumns)
     return;
+  Value &k = transposed ? indices.back() : indices[indices.size() - 2];
+  Value &column = transposed ? indices[indices.size() - 2] : indices.back();
   k = b.add(k, nextDepth);
   column = b.add(column, nextColumns);
-  Values indices(batch);
-  indices.append({transposed ? column : k, transposed ? k : column});
   b.prefetch(matrix, indices);
-}
-
-/// Of as many steps as there are blocks, each block takes one, and the lines of its rows in turn.
-/// All asked for at once, while packing, nothing would be multiplied until it has come.
-void RightHandSide::fetchWhileMultiplying(Value step, Value block, int64_t blocks) {
-  if (!nextColumns || transposed)
-    return;
-  int64_t lineColumns = 512 / element.getIntOrFloatBitWidth();
-  int64_t lines = llvm::divideCeil(tiling.width(), lineColumns);
-  blocks = std::max(blocks, lines * tiling.kr);
-  Value turn = b.rem(step, blocks), first = b.sub(step, turn);
-  turn = b.min(turn, b.index(lines * tiling.kr - 1));
-  Value k = b.mul(b.add(first, b.rem(block, blocks)), tiling.kr);
-  fetchNext(b.add(packedFrom, b.add(k, b.div(turn, lines))),
-            b.add(columns[0], b.mul(b.rem(turn, lines), lineColumns)));
 }
 
 /// Vectors along the columns; the elements of a step's rows take turns. Past the end stand zeros.
@@ -157,7 +142,7 @@ void RightHandSide::packTransposed(Value from, Value depth) {
       for (int64_t i = 0; i < tiling.lanes; ++i) {
         Values indices(batch);
         indices.append({b.add(columns[j], i), b.add(from, k)});
-        fetchNext(b.add(from, k), b.add(columns[j], i));
+        fetchNext(indices);
         Value some = left;
         if (masks[j]) {
           Value exists = vector::ExtractOp::create(b, masks[j], ArrayRef<int64_t>{i});

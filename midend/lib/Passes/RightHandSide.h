@@ -58,15 +58,11 @@ public:
   /// How the panel at hand fills the registers.
   const ProductTiling &panelTiling() const { return tiling; }
 
-  /// While one of the `blocks` blocks of rows goes through the panel at hand, asks for a part of
-  /// what is packed in the panel's place next, if anything is to be fetched.
-  void fetchWhileMultiplying(Value step, Value block, int64_t blocks);
-
 private:
   void emitLastPanel(Value number, int64_t count, llvm::function_ref<void()> body);
   void startPanel(Value number, Value column, Value left, bool isWhole);
   Value loadRow(Value k, int64_t vector);
-  void fetchNext(Value k, Value column);
+  void fetchNext(Values indices);
   void packStep(Value from, Value depth, Value step);
   void packTransposed(Value from, Value depth);
   void storeStep(Value step, int64_t vector, Value value);
@@ -78,7 +74,7 @@ private:
   Value matrix; // unpacked
   bool transposed = false;
   int64_t ahead = 0;
-  Value nextDepth, nextColumns, panel, firstPacked, packedFrom;
+  Value nextDepth, nextColumns, panel, firstPacked;
   Values batch;
 };
 
