@@ -45,10 +45,11 @@ bool isCompact(Operation *op) {
   return out && out.hasStaticShape() && out.getNumElements() <= 2 * in + 1024;
 }
 
-/// Weights of which a second copy is not worth the few percent that packing them saves.
+/// Weights of which a second copy is not worth the time that packing them saves: a few percent,
+/// where [K,N] is packed tile by tile a tenth.
 constexpr int64_t kLargeBytes = 1 << 20;
 
-/// Whether the product is nearly as fast with a right-hand side that is not packed beforehand.
+/// Whether the product reads a right-hand side that is not packed beforehand at little cost.
 bool readsWellUnpacked(MatmulOp op) {
   int64_t rows = cast<ShapedType>(op.getInit().getType()).getDimSize(0);
   if (ShapedType::isDynamic(rows))
