@@ -192,11 +192,13 @@ void pause() {
 /// to do, that goes first.
 template <typename Condition> void waitUntil(Condition isTrue) {
   constexpr int spins = 256; // some ten microseconds
-  for (int turn = 0; !isTrue(); ++turn)
-    if (turn < spins)
-      pause();
-    else
-      sched_yield();
+  for (int turn = 0; turn < spins; ++turn) {
+    if (isTrue())
+      return;
+    pause();
+  }
+  while (!isTrue())
+    sched_yield();
 }
 
 /// A parallel region that is kept for all kernels of an invocation. The first one starts it; then
