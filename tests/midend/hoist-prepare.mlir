@@ -118,13 +118,16 @@ func.func private @layer(%x: tensor<128x64xf32>, %w: tensor<128x64xf32>) -> (!pa
 // -----
 
 // Where the weights stay in memory, of large ones of f32 no second copy is made if the product reads
-// them well as they lie: by the rows of [N,K], or [K,N] in tiles of many rows.
+// them well as they lie: by the rows of [N,K], or [K,N] in tiles of many rows. Of very large ones
+// none is made either if each call has to transpose them.
 // CHECK-LABEL: func @prepare
 // STAY-LABEL: func @few_rows
 // STAY:       linalg.pack
 // STAY-LABEL: func @rows
 // STAY:       linalg.pack
 // STAY-LABEL: func @columns
+// STAY:       linalg.pack
+// STAY-LABEL: func @very_large
 // STAY:       linalg.pack
 // STAY-NOT:   func.func @prepare
 func.func @few_rows(%x: tensor<1x512xf32> {buddy.kind = "input", buddy.name = "x"},
@@ -150,6 +153,14 @@ func.func @columns(%x: tensor<128x512xf32> {buddy.kind = "input", buddy.name = "
   %p = linalg.pack %w outer_dims_perm = [1, 0] inner_dims_pos = [1, 0] inner_tiles = [32, 1] into %empty : tensor<512x1024xf32> -> tensor<32x512x32x1xf32>
   %m = "buddy.matmul"(%x, %p, %out) : (tensor<128x512xf32>, tensor<32x512x32x1xf32>, tensor<128x1024xf32>) -> tensor<128x1024xf32>
   return %m : tensor<128x1024xf32>
+}
+func.func @very_large(%x: tensor<197x1024xf32> {buddy.kind = "input", buddy.name = "x"},
+                  %w: tensor<3072x1024xf32> {buddy.kind = "parameter", buddy.name = "very_large"},
+                  %out: tensor<197x3072xf32> {buddy.kind = "input", buddy.name = "out"}) -> tensor<197x3072xf32> {
+  %empty = tensor.empty() : tensor<96x1024x32x1xf32>
+  %p = linalg.pack %w inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %empty : tensor<3072x1024xf32> -> tensor<96x1024x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<197x1024xf32>, tensor<96x1024x32x1xf32>, tensor<197x3072xf32>) -> tensor<197x3072xf32>
+  return %m : tensor<197x3072xf32>
 }
 
 // -----

@@ -86,6 +86,17 @@ func.func private @unpacked(%x: tensor<3x128x40xf32>, %w: tensor<3x256x40xf32>, 
 
 // -----
 
+// Each tile transposes its columns, so it has all rows, and rather few columns.
+// CHECK-LABEL: func private @transposing
+// CHECK:       scf.forall (%{{.*}}) = (0) to (768) step (64)
+// CHECK:         "buddy.matmul"{{.*}} <{transposed}> {{.*}}: (tensor<197x64xf32>, tensor<64x64xf32>, tensor<197x64xf32>)
+func.func private @transposing(%x: tensor<197x64xf32>, %w: tensor<768x64xf32>, %e: tensor<197x768xf32>) -> tensor<197x768xf32> attributes {buddy.kernel} {
+  %m = "buddy.matmul"(%x, %w, %e) {transposed, buddy.tile_dims = array<i64: 0, 1>} : (tensor<197x64xf32>, tensor<768x64xf32>, tensor<197x768xf32>) -> tensor<197x768xf32>
+  return %m : tensor<197x768xf32>
+}
+
+// -----
+
 // What is read across is cut in both directions, so that both sides are runs of some cache lines.
 // CHECK-LABEL: func private @transposed
 // CHECK:       scf.forall {{.*}} = (0, 0) to (1024, 2048) step (64, 128)

@@ -63,11 +63,24 @@ func.func @narrow(%a: tensor<2x4x?xbf16>, %b: tensor<2x?x8xbf16>) -> tensor<2x4x
 // What has more columns than the other has rows is read as it lies, row by row: the other operand
 // is the one to be packed.
 // CHECK-LABEL: func @weight_that_may_change
-// CHECK-SAME:    %[[X:.*]]: tensor<100x64xf32>, %[[W:.*]]: tensor<128x64xf32>
+// CHECK-SAME:    %[[X:.*]]: tensor<96x64xf32>, %[[W:.*]]: tensor<128x64xf32>
 // CHECK:       %[[P:.*]] = linalg.pack %[[X]] {{.*}}inner_dims_pos = [0, 1] inner_tiles = [64, 1] {{.*}} -> tensor<2x64x64x1xf32>
-// CHECK:       %[[T:.*]] = "buddy.matmul"(%[[W]], %[[P]], %{{.*}}) : (tensor<128x64xf32>, tensor<2x64x64x1xf32>, tensor<128x100xf32>)
-// CHECK:       linalg.transpose ins(%[[T]] {{.*}} outs(%{{.*}} : tensor<100x128xf32>) permutation = [1, 0]
-func.func @weight_that_may_change(%x: tensor<100x64xf32>, %w: tensor<128x64xf32>, %out: tensor<100x128xf32>) -> tensor<100x128xf32> {
+// CHECK:       %[[T:.*]] = "buddy.matmul"(%[[W]], %[[P]], %{{.*}}) : (tensor<128x64xf32>, tensor<2x64x64x1xf32>, tensor<128x96xf32>)
+// CHECK:       linalg.transpose ins(%[[T]] {{.*}} outs(%{{.*}} : tensor<96x128xf32>) permutation = [1, 0]
+func.func @weight_that_may_change(%x: tensor<96x64xf32>, %w: tensor<128x64xf32>, %out: tensor<96x128xf32>) -> tensor<96x128xf32> {
+  %e = tensor.empty() : tensor<4x64x32x1xf32>
+  %p = linalg.pack %w outer_dims_perm = [0, 1] inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %e : tensor<128x64xf32> -> tensor<4x64x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<96x64xf32>, tensor<4x64x32x1xf32>, tensor<96x128xf32>) -> tensor<96x128xf32>
+  return %m : tensor<96x128xf32>
+}
+
+// -----
+
+// As columns these rows would leave much of a vector empty: each tile transposes what it needs.
+// CHECK-LABEL: func @odd_rows
+// CHECK-NOT:   linalg.pack
+// CHECK:       "buddy.matmul"(%arg0, %arg1, %arg2) <{transposed}>
+func.func @odd_rows(%x: tensor<100x64xf32>, %w: tensor<128x64xf32>, %out: tensor<100x128xf32>) -> tensor<100x128xf32> {
   %e = tensor.empty() : tensor<4x64x32x1xf32>
   %p = linalg.pack %w outer_dims_perm = [0, 1] inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %e : tensor<128x64xf32> -> tensor<4x64x32x1xf32>
   %m = "buddy.matmul"(%x, %p, %out) : (tensor<100x64xf32>, tensor<4x64x32x1xf32>, tensor<100x128xf32>) -> tensor<100x128xf32>
@@ -78,12 +91,12 @@ func.func @weight_that_may_change(%x: tensor<100x64xf32>, %w: tensor<128x64xf32>
 
 // Pairs keep the two vectors across that AMX's tiles have.
 // CHECK-LABEL: func @pairs
-// CHECK:       linalg.pack %arg0 {{.*}}inner_tiles = [32, 2] {{.*}} -> tensor<4x32x32x2xbf16>
-func.func @pairs(%x: tensor<100x64xbf16>, %w: tensor<128x64xbf16>, %out: tensor<100x128xf32>) -> tensor<100x128xf32> {
+// CHECK:       linalg.pack %arg0 {{.*}}inner_tiles = [32, 2] {{.*}} -> tensor<3x32x32x2xbf16>
+func.func @pairs(%x: tensor<96x64xbf16>, %w: tensor<128x64xbf16>, %out: tensor<96x128xf32>) -> tensor<96x128xf32> {
   %e = tensor.empty() : tensor<4x32x32x2xbf16>
   %p = linalg.pack %w outer_dims_perm = [0, 1] inner_dims_pos = [0, 1] inner_tiles = [32, 2] into %e : tensor<128x64xbf16> -> tensor<4x32x32x2xbf16>
-  %m = "buddy.matmul"(%x, %p, %out) : (tensor<100x64xbf16>, tensor<4x32x32x2xbf16>, tensor<100x128xf32>) -> tensor<100x128xf32>
-  return %m : tensor<100x128xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<96x64xbf16>, tensor<4x32x32x2xbf16>, tensor<96x128xf32>) -> tensor<96x128xf32>
+  return %m : tensor<96x128xf32>
 }
 
 // -----

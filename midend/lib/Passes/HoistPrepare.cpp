@@ -45,33 +45,33 @@ bool isCompact(Operation *op) {
   return out && out.hasStaticShape() && out.getNumElements() <= 2 * in + 1024;
 }
 
-/// Weights of which a second copy is not worth the time that packing them saves: a few percent,
-/// where [K,N] is packed tile by tile a tenth.
-constexpr int64_t kLargeBytes = 1 << 20;
+/// Bytes of a weight from which on a second copy of it is not worth the time that packing saves: a
+/// few percent where it reads well as it lies, more where each call transposes it.
+constexpr int64_t kLargeBytes = 1 << 20, kVeryLargeBytes = 8 << 20;
 
-/// Whether the product reads a right-hand side that is not packed beforehand at little cost.
-bool readsWellUnpacked(MatmulOp op) {
-  int64_t rows = cast<ShapedType>(op.getInit().getType()).getDimSize(0);
+/// Bytes up to which the product's right-hand side is worth a copy; any are where it reads badly as
+/// it lies.
+int64_t mostBytesToCopy(MatmulOp op) {
+  constexpr int64_t any = std::numeric_limits<int64_t>::max();
+  auto out = cast<ShapedType>(op.getInit().getType());
+  int64_t rows = out.getDimSize(0), columns = out.getDimSize(1);
   if (ShapedType::isDynamic(rows))
-    return false;
-  constexpr int64_t lanes = 16, few = 8, many = 64;
-  switch (howUnpacked(op)) {
-  case Unpacked::AlongRows:
-    return true;
-  case Unpacked::Transposed: // rows become columns, which should fill their last vector
-    return 32 * (llvm::alignTo(rows, lanes) - rows) <= rows;
-  case Unpacked::InTiles: // of [N,K] that would be by transpositions
-    return !isTransposed(op) && (rows <= few || rows >= many);
-  }
-  llvm_unreachable("no such form");
+    return any;
+  if (howUnpacked(op) != Unpacked::InTiles)
+    return kLargeBytes;
+  constexpr int64_t few = 8, many = 64;
+  if (!isTransposed(op))
+    return rows <= few || rows >= many ? kLargeBytes : any;
+  // Transposed once, if there are tiles enough that have all rows.
+  constexpr int64_t manyToTranspose = 128, manyColumns = 2048;
+  return rows >= manyToTranspose && columns >= manyColumns ? kVeryLargeBytes : any;
 }
 
 /// Whether this packs a large weight that can as well be read as it lies. Of bf16 only pairs side
 /// by side make the sums of a dot product: it is packed.
 bool isLargeAndReadsWell(Operation *op) {
   auto pack = dyn_cast<linalg::PackOp>(op);
-  if (!pack || !pack.getSourceType().getElementType().isF32() ||
-      pack.getSourceType().getNumElements() * int64_t(sizeof(float)) <= kLargeBytes)
+  if (!pack || !pack.getSourceType().getElementType().isF32())
     return false;
   Value source = pack.getSource();
   while (Operation *view = source.getDefiningOp()) {
@@ -79,9 +79,10 @@ bool isLargeAndReadsWell(Operation *op) {
       return false;
     source = view->getOperand(0);
   }
-  return llvm::all_of(pack->getUsers(), [](Operation *user) {
+  int64_t bytes = pack.getSourceType().getNumElements() * int64_t(sizeof(float));
+  return llvm::all_of(pack->getUsers(), [&](Operation *user) {
     auto product = dyn_cast<MatmulOp>(user);
-    return product && readsWellUnpacked(product);
+    return product && bytes > mostBytesToCopy(product);
   });
 }
 

@@ -52,6 +52,13 @@ Value buddy::packRhs(OpBuilder &b, Location loc, MatrixOperand rhs, int64_t nr, 
 /// Rows by all of which each column of a right-hand side is multiplied while it is at hand.
 constexpr int64_t kFewRows = 8;
 
+/// Whether `count` columns fill vectors, the last of them too, up to a few percent.
+static bool fillsVectors(int64_t count) {
+  constexpr int64_t lanes = 16;
+  int64_t unused = static_cast<int64_t>(llvm::alignTo(count, lanes)) - count;
+  return 32 * unused <= count;
+}
+
 Unpacked buddy::howUnpacked(MatmulOp op) {
   auto out = cast<ShapedType>(op.getInit().getType());
   if (!isTransposed(op) || !out.hasStaticShape() || !isa<FloatType>(out.getElementType()))
@@ -59,7 +66,7 @@ Unpacked buddy::howUnpacked(MatmulOp op) {
   int64_t rows = out.getDimSize(0), columns = out.getDimSize(1);
   if (rows <= kFewRows)
     return Unpacked::AlongRows;
-  return rows < columns ? Unpacked::Transposed : Unpacked::InTiles;
+  return rows < columns && fillsVectors(rows) ? Unpacked::Transposed : Unpacked::InTiles;
 }
 
 bool buddy::isTransposed(MatmulOp op) {

@@ -73,8 +73,11 @@ int64_t tileColumns(ShapedType rhs, int64_t depth, int64_t fewestPanels, const T
 }
 
 /// Columns of an unpacked right-hand side: a multiple of every panel's width up to this, times what
-/// leaves tiles enough, up to a limit.
-constexpr int64_t kTileColumns = 128, kMostColumnTiles = kWaitingColumns / kTileColumns;
+/// leaves tiles enough.
+constexpr int64_t kTileColumns = 128;
+
+/// Tiles that a product should have of which each transposes its columns.
+constexpr int64_t kFewestTransposingTiles = 12;
 
 /// Tiles that a streamed right-hand side should be cut into at least.
 constexpr int64_t kFewestStreams = 4;
@@ -84,10 +87,10 @@ std::pair<int64_t, int64_t> matmulTile(MatmulOp op, const TileModel &model) {
   ArrayRef<int64_t> out = cast<ShapedType>(op.getInit().getType()).getShape();
   auto rhs = cast<ShapedType>(op.getRhs().getType());
   Type element = getElementTypeOrSelf(op.getLhs());
-  int64_t unit = element.isBF16() || element.isInteger(8) ? model.amxRows : 1;
+  int64_t rowUnit = element.isBF16() || element.isInteger(8) ? model.amxRows : 1;
   const Schedule &schedule = model.schedule;
   int64_t rows = out[out.size() - 2];
-  int64_t rowTile = tileRows(rows, unit, schedule.scaledRows(kTileRows));
+  int64_t rowTile = tileRows(rows, rowUnit, schedule.scaledRows(kTileRows));
   if (op.isPacked()) {
     MatmulBlocking blocking(op);
     int64_t all = typicalIfDynamic(rhs.getDimSize(0));
@@ -99,18 +102,24 @@ std::pair<int64_t, int64_t> matmulTile(MatmulOp op, const TileModel &model) {
     return {rowTile, std::clamp(schedule.scaledColumns(share), kTileColumns,
                                 streamedColumns(rhs.getElementType()))};
   }
-  // Every tile packs its columns: the more rows, the less that costs.
-  int64_t columnTiles = llvm::divideCeil(typicalIfDynamic(out.back()), kTileColumns);
+  // Every tile packs its columns: the more rows, the less that costs. To transpose costs more, and
+  // reads along the depth, however few the columns are: half of them rather than fewer rows.
+  int64_t columns = typicalIfDynamic(out.back()), unit = kTileColumns, fewest = kFewestTiles;
+  if (op.getTransposed() && !ShapedType::isDynamic(rows) && rows <= kMostBlockRows &&
+      out.size() == 2 && columns < unit * fewest) {
+    unit /= 2;
+    fewest = kFewestTransposingTiles;
+  }
+  int64_t columnTiles = llvm::divideCeil(columns, unit);
   if (!ShapedType::isDynamic(rows)) {
-    int64_t most = std::max(rows * columnTiles / kFewestTiles, kTileRows);
-    rowTile = tileRows(rows, unit, std::min(schedule.scaledRows(most), kMostBlockRows));
+    int64_t most = std::max(rows * columnTiles / fewest, kTileRows);
+    rowTile = tileRows(rows, rowUnit, std::min(schedule.scaledRows(most), kMostBlockRows));
   }
   // And a copy of rows serves all columns.
   int64_t rowTiles = llvm::divideCeil(typicalIfDynamic(rows), rowTile);
   int64_t most = schedule.scaledColumns(columnTiles * rowTiles / kFewestTiles);
-  most = std::min(most, kMostColumnTiles);
-  return {rowTile,
-          kTileColumns * llvm::divideCeil(columnTiles, llvm::divideCeil(columnTiles, most))};
+  most = std::min(most, kWaitingColumns / unit);
+  return {rowTile, unit * llvm::divideCeil(columnTiles, llvm::divideCeil(columnTiles, most))};
 }
 
 /// The largest divisor of `extent` that is at most `most`, unless all are far below: whole tiles
