@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -43,6 +45,20 @@ def test_batch_norm():
     check(lambda x, w, b, m, v: F.batch_norm(x, m, v.abs() + 0.5, w, b),
           (2, 3, 4, 5), (3,), (3,), (3,), (3,))  # fmt: skip
     check(lambda x, m, v: F.batch_norm(x, m, v.abs() + 0.5), (2, 3), (3,), (3,))
+
+
+def test_what_frozen_statistics_say_is_prepared(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Conv2d(4, 16, 1), torch.nn.BatchNorm2d(16)).eval()
+    x = torch.randn(1, 4, 6, 6)
+    with torch.no_grad():
+        result = compiled(model, dump_dir=tmp_path)(x)
+        torch.testing.assert_close(result, model(x))
+    (dump,) = tmp_path.glob("*/02-kernels.mlir")
+    text = dump.read_text()
+    (kernel,) = re.findall(r"func private (@\w+)(?:(?!func private).)*?math\.sqrt", text, re.DOTALL)
+    forward, prepare = text.split("func.func @prepare")
+    assert f"call {kernel}(" not in forward
+    assert f"call {kernel}(" in prepare
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])

@@ -122,19 +122,30 @@ def _rest(e: Emitter, x, channels, groups):
 
 @lowers(aten._native_batch_norm_legit_no_training.default)
 def batch_norm(e: Emitter, x, weight, bias, running_mean, running_var, momentum, eps):
-    """(x − mean) · rsqrt(var + eps) · weight + bias per channel, x [N, C, ...]."""
-    out = e.out[0]
+    """x · scale + shift per channel, x [N, C, ...]: scale = rsqrt(var + eps) · weight and
+    shift = bias − mean · scale, which depend on parameters alone."""
+    vector = TensorSpec(e.shape(running_mean), compute_dtype(e.dtype(x)))
+
+    def scale_of(variance, *weight):
+        deviation = math.sqrt(arith.addf(variance, s.like(eps, variance)))
+        return arith.divf(*weight or [s.like(1, variance)], deviation)
+
+    def shift_of(scale, mean, *bias):
+        shift = arith.mulf(arith.negf(mean), scale)
+        return arith.addf(*bias, shift) if bias else shift
+
+    scale = e.pointwise(scale_of, running_var, *_present(weight), out=vector)
+    shift = e.pointwise(shift_of, scale, running_mean, *_present(bias), out=vector)
     channel = (e.shape(x)[1], *[1] * (e.rank(x) - 2))
-    given = [running_mean, running_var, weight, bias]
-    parameters = [e.reshape(p, channel) for p in given if p is not None]
-
-    def body(v, mean, variance, *affine):
-        scale = arith.divf(s.like(1, v), math.sqrt(arith.addf(variance, s.like(eps, variance))))
-        rest = iter(affine)
-        if weight is not None:
-            scale = arith.mulf(scale, next(rest))
-        result = arith.mulf(arith.subf(v, mean), scale)
-        return arith.addf(result, next(rest)) if bias is not None else result
-
-    result = e.pointwise(body, x, *parameters, out=out)
+    result = e.pointwise(
+        lambda v, scale, shift: arith.addf(arith.mulf(v, scale), shift),
+        x,
+        e.reshape(scale, channel),
+        e.reshape(shift, channel),
+        out=e.out[0],
+    )
     return result, *(e.empty(spec) for spec in e.out[1:])
+
+
+def _present(parameter) -> list:
+    return [] if parameter is None else [parameter]
