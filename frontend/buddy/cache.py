@@ -23,6 +23,11 @@ from . import knobs
 Build = Callable[[Path], Path]  # makes a file in the directory it is given
 
 
+def path_of(name: str) -> Path:
+    """Where the cached file `name` is, if it is there."""
+    return knobs.cache_dir() / name[:2] / name
+
+
 @contextmanager
 def temporary_build(build: Build) -> Iterator[Path]:
     """What `build` makes, until the block ends."""
@@ -36,7 +41,7 @@ def get_or_build(name: str, build: Build) -> Iterator[tuple[Path, bool]]:
 
     Outside of the block the file is there only if it could be stored.
     """
-    entry = knobs.cache_dir() / name[:2] / name
+    entry = path_of(name)
     if entry.exists():
         yield entry, True
         return
@@ -47,6 +52,16 @@ def get_or_build(name: str, build: Build) -> Iterator[tuple[Path, bool]]:
                 built = temporary.enter_context(temporary_build(build))
             kept = found or _store(built, entry)
         yield (entry if kept else built), found
+
+
+def put(name: str, build: Build) -> None:
+    """Store what `build` makes as `name`, also in the place of what is there, if that is possible.
+
+    Nobody is told where it is not: this is for what only saves the time to make it.
+    """
+    entry = path_of(name)
+    with _lock(entry, quiet=True), temporary_build(build) as built:
+        _store(built, entry, quiet=True)
 
 
 def failure_directory(name: str) -> Path:
@@ -61,13 +76,14 @@ def failure_directory(name: str) -> Path:
 
 
 @contextmanager
-def _lock(entry: Path) -> Iterator[None]:
+def _lock(entry: Path, quiet: bool = False) -> Iterator[None]:
     """Hold the entry's lock file; without one where the directory cannot be written."""
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         handle = open(entry.with_suffix(".lock"), "w")
     except OSError as error:
-        _warn_once(str(entry.parent.parent), str(error))
+        if not quiet:
+            _warn_once(str(entry.parent.parent), str(error))
         yield
         return
     with handle:
@@ -78,14 +94,15 @@ def _lock(entry: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_UN)
 
 
-def _store(built: Path, entry: Path) -> bool:
+def _store(built: Path, entry: Path, quiet: bool = False) -> bool:
     """Copy `built` to `entry` in one step; False where it cannot be written."""
     partial = entry.with_suffix(f".{os.getpid()}.tmp")
     try:
         shutil.copyfile(built, partial)
         os.replace(partial, entry)
     except OSError as error:
-        _warn_once(str(entry.parent.parent), str(error))
+        if not quiet:
+            _warn_once(str(entry.parent.parent), str(error))
         _discard(partial)
         return False
     for stale in entry.parent.glob(f"{entry.stem}.*.tmp"):

@@ -98,6 +98,12 @@ def tuning_key(bytecode: bytes, target: str, threads: int) -> str:
     return _key(bytecode, find_tool("buddy-compile"), [target, f"threads={threads}", "schedules"])
 
 
+def graph_key(description: bytes, target: str) -> str:
+    """The description of a graph, and everything else that decides its library."""
+    options = [f"--target={target}", f"--features={_usable('host')}", "graph"]
+    return _key(description, find_tool("buddy-compile"), options)
+
+
 def _key(bytecode: bytes, tool: Path, options: Sequence[str]) -> str:
     """Everything that decides the library: module, options, this CPU, the compiler itself."""
     stat = tool.resolve().stat()

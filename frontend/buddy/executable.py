@@ -12,16 +12,20 @@ import json
 import math
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import attrgetter, is_, itemgetter
+from pathlib import Path
 from typing import Any
 
 import sympy
 import torch
 
+from . import knobs
 from .counters import stage
 from .failures import failed_check
-from .layouts import Order, RowMajor, inverse
+from .layouts import Order, inverse
 from .memory import empty, empty_bytes, empty_side_by_side, use_huge_pages
+from .options import Options
 from .signature import Argument, ImportedFunction, Output
 from .types import Dim, linear_symbol
 from .views import Views, windows
@@ -103,30 +107,51 @@ def symbol_sources(
     return solved | sources
 
 
+@dataclass(frozen=True)
+class Plan:
+    """All there is to know, beside its library, to call a compiled function as the graph is called.
+
+    `positions[i]` is the placeholder that the function's argument i comes from, or the constant
+    it is. `inputs` and `outputs`: in which order of dimensions placeholders and outputs of the
+    graph lie in memory. With `freeze`, parameters are bound and prepared at the first call.
+    """
+
+    imported: ImportedFunction
+    positions: Sequence[int | torch.Tensor]
+    inputs: Sequence[Order | None]
+    outputs: Sequence[Order | None]
+    views: Views
+    sources: dict[sympy.Symbol, str]
+    freeze: bool
+
+
 class Launcher:
     """Calls the entry point of a compiled module the way the graph is called.
 
-    `positions[i]` is the placeholder that the function's argument i comes from, or the name of
-    a constant. With `freeze`, parameters are bound and prepared at the first call, again only
-    if they were replaced or written to.
+    Frozen parameters are bound and prepared again only if they were replaced or written to.
     """
 
-    def __init__(
-        self,
-        executable: Any,
-        imported: ImportedFunction,
-        positions: Sequence[int | torch.Tensor],
-        placeholder_values: Sequence[Any],
-        layouts: RowMajor,
-        views: Views,
-        freeze: bool,
-    ):
+    @classmethod
+    def load(cls, library: Path, plan: Plan, options: Options) -> Launcher:
+        """With the threads that the options or the environment ask for."""
+        from . import _runtime
+
+        with stage("load"):
+            threads = options.num_threads or knobs.num_threads()
+            if threads:
+                _runtime.set_num_threads(threads)
+            return cls(_runtime.Executable(str(library)), plan, library)
+
+    def __init__(self, executable: Any, plan: Plan, library: Path):
+        imported = plan.imported
         self.executable = executable
+        self.plan = plan
+        self.library = library
         self.imported = imported
         self.manifest = json.loads(executable.manifest)["entries"]
-        self.positions = list(positions)
-        self.freeze = freeze or PREPARE in self.manifest
-        self.sizes = SizeFunction(symbol_sources(placeholder_values))
+        self.positions = list(plan.positions)
+        self.freeze = plan.freeze or PREPARE in self.manifest
+        self.sizes = SizeFunction(plan.sources)
         self.lock = threading.Lock()
         self.bound: BoundCall | None = None
         self.parameters = [
@@ -134,12 +159,12 @@ class Launcher:
             for p, a in zip(self.positions, imported.arguments)
             if a.kind == "parameter" and isinstance(p, int) and self.freeze
         ]
-        self.finish = finisher(imported.outputs, self.sizes, layouts.outputs, views)
+        self.finish = finisher(imported.outputs, self.sizes, plan.outputs, plan.views)
         self.output_shapes = self.sizes.compile([r.shape for r in imported.results])
         self.output_dtypes = [r.dtype for r in imported.results]
         self.messages = imported.messages
         self.workspaces: list[torch.Tensor] = []
-        self._plan_arguments(layouts.inputs)
+        self._plan_arguments(plan.inputs)
 
     def _plan_arguments(self, orders: Sequence[Order | None]) -> None:
         """Which placeholders a call passes, and how."""

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from mlir import ir
 from torch import fx
 
 from .types import Dim, TensorSpec
+
+if TYPE_CHECKING:
+    from mlir import ir
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,38 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Torch's words for data and MLIR's, side by side. Knows no op."""
+"""Torch's words for data and MLIR's, side by side. Knows no op.
+
+MLIR is imported where it is needed: what launches a graph from the cache does without.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 import torch
-from mlir import ir
+
+if TYPE_CHECKING:
+    from mlir import ir
 
 Dim = int | sympy.Expr
 """A dimension: a number, or an expression over the graph's symbols."""
 
-_ELEMENT_TYPES = {
-    torch.float64: lambda: ir.F64Type.get(),
-    torch.float32: lambda: ir.F32Type.get(),
-    torch.float16: lambda: ir.F16Type.get(),
-    torch.bfloat16: lambda: ir.BF16Type.get(),
-    torch.int64: lambda: ir.IntegerType.get_signless(64),
-    torch.int32: lambda: ir.IntegerType.get_signless(32),
-    torch.int16: lambda: ir.IntegerType.get_signless(16),
-    torch.int8: lambda: ir.IntegerType.get_signless(8),
-    torch.uint8: lambda: ir.IntegerType.get_signless(8),
-    torch.bool: lambda: ir.IntegerType.get_signless(1),
+_ELEMENT_TYPES: dict[torch.dtype, Callable[[Any], ir.Type]] = {
+    torch.float64: lambda ir: ir.F64Type.get(),
+    torch.float32: lambda ir: ir.F32Type.get(),
+    torch.float16: lambda ir: ir.F16Type.get(),
+    torch.bfloat16: lambda ir: ir.BF16Type.get(),
+    torch.int64: lambda ir: ir.IntegerType.get_signless(64),
+    torch.int32: lambda ir: ir.IntegerType.get_signless(32),
+    torch.int16: lambda ir: ir.IntegerType.get_signless(16),
+    torch.int8: lambda ir: ir.IntegerType.get_signless(8),
+    torch.uint8: lambda ir: ir.IntegerType.get_signless(8),
+    torch.bool: lambda ir: ir.IntegerType.get_signless(1),
 }
 
 _SHORT_NAMES = {
@@ -44,7 +50,7 @@ _SHORT_NAMES = {
 
 _DTYPES = {name: dtype for dtype, name in _SHORT_NAMES.items()}
 
-DYNAMIC = ir.ShapedType.get_dynamic_size()
+DYNAMIC = -(2**63)  # `ir.ShapedType.get_dynamic_size()`
 
 
 class UnsupportedType(Exception):
@@ -55,7 +61,9 @@ def element_type(dtype: torch.dtype) -> ir.Type:
     """MLIR's element type of a torch dtype (needs a current MLIR context)."""
     if dtype not in _ELEMENT_TYPES:
         raise UnsupportedType(f"dtype {dtype} is not supported")
-    return _ELEMENT_TYPES[dtype]()
+    from mlir import ir
+
+    return _ELEMENT_TYPES[dtype](ir)
 
 
 def is_supported(value: torch.Tensor) -> bool:
@@ -106,6 +114,8 @@ class TensorSpec:
         return TensorSpec(self.shape, dtype)
 
     def mlir_type(self) -> ir.RankedTensorType:
+        from mlir import ir
+
         return ir.RankedTensorType.get(static_shape(self.shape), element_type(self.dtype))
 
     def __str__(self) -> str:
@@ -166,4 +176,4 @@ def may_be(unknown: ir.Type, known: ir.Type) -> bool:
     if unknown.rank != known.rank or unknown.element_type != known.element_type:
         return False
     sizes = zip(unknown.shape, known.shape)
-    return all(a in (b, ir.ShapedType.get_dynamic_size()) for a, b in sizes)
+    return all(a in (b, DYNAMIC) for a, b in sizes)

@@ -10,7 +10,7 @@ import buddy
 import pytest
 import torch
 from buddy import UnsupportedOpError, _runtime, driver
-from buddy.backend import compile_graph
+from buddy.compilation import compile_graph
 from buddy.decompose import decompositions
 from buddy.options import Options
 from checking import assert_same, compiled

@@ -4,7 +4,7 @@
 
 import pytest
 import torch
-from buddy.backend import compile_graph
+from buddy.compilation import compile_graph
 from buddy.decompose import decompositions
 from buddy.options import Options
 from checking import assert_same

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from buddy import backend
+from buddy import compilation
 from checking import check
 
 aten = torch.ops.aten
@@ -14,7 +14,7 @@ aten = torch.ops.aten
 
 @pytest.fixture(autouse=True)
 def no_decompositions(monkeypatch):
-    monkeypatch.setattr(backend, "decompositions", lambda training: {})
+    monkeypatch.setattr(compilation, "decompositions", lambda training: {})
 
 
 def test_elementwise():

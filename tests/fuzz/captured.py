@@ -76,7 +76,7 @@ def _by_autograd(function: Callable, inputs: Sequence[torch.Tensor], ours: bool)
 
 def _by_tracing(function: Callable, inputs: Sequence[torch.Tensor], ours: bool) -> Callable:
     """Functional, but for the copies to inputs at its end, and taken apart as for Buddy."""
-    from buddy.backend import compile_graph
+    from buddy.compilation import compile_graph
     from buddy.decompose import decompositions
     from buddy.options import Options
     from torch.fx.experimental.proxy_tensor import make_fx

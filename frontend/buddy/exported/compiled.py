@@ -12,7 +12,8 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from ..backend import compile_graph, freezes
+from ..backend import freezes
+from ..compilation import compile_graph
 from ..errors import InputError
 from ..executable import SizeFunction, symbol_sources
 from ..options import Options
