@@ -13,6 +13,7 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Threading.h"
 #include "llvm/Target/TargetMachine.h"
 
 #include <chrono>
@@ -92,6 +93,8 @@ void describeCpu(StringRef features, CpuOptions &options) {
     options.l2Bytes = bytes;
   if (int64_t bytes = l3Bytes(); bytes > 0)
     options.lastCacheBytes = bytes;
+  if (int cores = get_physical_cores(); cores > 0)
+    options.cores = cores;
   std::string separated = features.str();
   std::replace(separated.begin(), separated.end(), ',', ';');
   options.features = separated;

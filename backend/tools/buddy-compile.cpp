@@ -109,8 +109,8 @@ int main(int argc, char **argv) {
   if (!module)
     return 1;
 
-  buddy::CompileOptions options{output,          emitKind, features, dumpStages,
-                                crashReproducer, optLevel, profile,  weightsStay, schedules};
+  buddy::CompileOptions options{output,   emitKind, features,    dumpStages, crashReproducer,
+                                optLevel, profile,  weightsStay, schedules};
   buddy::StageTimes times;
   if (Error error = buddy::compile(*module, options, times))
     return fail(toString(std::move(error)));

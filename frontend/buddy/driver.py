@@ -125,12 +125,14 @@ def _usable(features: str) -> str:
 
 
 def cpu_fingerprint() -> str:
-    """What "host" features mean on this machine."""
+    """What "host" features mean on this machine, and how many cores share a kernel."""
+    cores = len(os.sched_getaffinity(0))
     try:
         from . import _runtime
     except ImportError:  # the compiler works without the launcher
-        return Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0]
-    return ",".join(_runtime.cpu_features())
+        flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0]
+        return f"{cores} {flags}"
+    return ",".join([str(cores), *_runtime.cpu_features()])
 
 
 def _dump_directory(dump: Path | None, key: str) -> Path | None:

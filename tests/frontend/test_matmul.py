@@ -24,7 +24,7 @@ def test_products(m, k, n):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("m", [1, 5, 13, 97])
+@pytest.mark.parametrize("m", [1, 5, 8, 13, 41, 97])
 @pytest.mark.parametrize("n,k", [(33, 1), (130, 65), (64, 1030)])
 def test_products_of_activations(m, n, k, dtype):
     def products(a, b, c):

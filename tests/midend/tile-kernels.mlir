@@ -1,5 +1,6 @@
 // RUN: buddy-opt %s -split-input-file -buddy-tile-kernels -canonicalize -cse | FileCheck %s
 // RUN: buddy-opt %s -split-input-file -buddy-tile-kernels=amx-rows=16 | FileCheck %s --check-prefix=TILES
+// RUN: buddy-opt %s -split-input-file -buddy-tile-kernels=cores=8 -canonicalize -cse | FileCheck %s --check-prefix=CORES
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
@@ -77,8 +78,8 @@ func.func private @even(%x: tensor<128x64xf32>, %w: tensor<8x64x32x1xf32>, %e: t
 
 // What lies as it is is cut by columns; each matrix of a batch has its own.
 // CHECK-LABEL: func private @unpacked
-// CHECK:       scf.forall (%[[B:.*]], %{{.*}}, %{{.*}}) = (0, 0, 0) to (3, 256, 128) step (1, 128, 64)
-// CHECK:         "buddy.matmul"{{.*}} <{transposed}> {{.*}}: (tensor<1x64x40xf32>, tensor<1x128x40xf32>, tensor<1x64x128xf32>)
+// CHECK:       scf.forall (%[[B:.*]], %{{.*}}) = (0, 0) to (3, 256) step (1, 128)
+// CHECK:         "buddy.matmul"{{.*}} <{transposed}> {{.*}}: (tensor<1x128x40xf32>, tensor<1x128x40xf32>, tensor<1x128x128xf32>)
 func.func private @unpacked(%x: tensor<3x128x40xf32>, %w: tensor<3x256x40xf32>, %e: tensor<3x128x256xf32>) -> tensor<3x128x256xf32> attributes {buddy.kernel} {
   %m = "buddy.matmul"(%x, %w, %e) {transposed, buddy.tile_dims = array<i64: 0, 1, 2>} : (tensor<3x128x40xf32>, tensor<3x256x40xf32>, tensor<3x128x256xf32>) -> tensor<3x128x256xf32>
   return %m : tensor<3x128x256xf32>
@@ -86,13 +87,52 @@ func.func private @unpacked(%x: tensor<3x128x40xf32>, %w: tensor<3x256x40xf32>, 
 
 // -----
 
-// Each tile transposes its columns, so it has all rows, and rather few columns.
+// Each tile transposes its columns, so it has all rows, and cores have the same number of columns.
 // CHECK-LABEL: func private @transposing
-// CHECK:       scf.forall (%{{.*}}) = (0) to (768) step (64)
-// CHECK:         "buddy.matmul"{{.*}} <{transposed}> {{.*}}: (tensor<197x64xf32>, tensor<64x64xf32>, tensor<197x64xf32>)
+// CHECK:       scf.forall (%{{.*}}) = (0) to (768) step (384)
+// CHECK:         "buddy.matmul"{{.*}} <{transposed}> {{.*}}: (tensor<197x64xf32>, tensor<384x64xf32>, tensor<197x384xf32>)
+// CORES-LABEL: func private @transposing
+// CORES:       scf.forall (%{{.*}}) = (0) to (768) step (96)
 func.func private @transposing(%x: tensor<197x64xf32>, %w: tensor<768x64xf32>, %e: tensor<197x768xf32>) -> tensor<197x768xf32> attributes {buddy.kernel} {
   %m = "buddy.matmul"(%x, %w, %e) {transposed, buddy.tile_dims = array<i64: 0, 1>} : (tensor<197x64xf32>, tensor<768x64xf32>, tensor<197x768xf32>) -> tensor<197x768xf32>
   return %m : tensor<197x768xf32>
+}
+
+// -----
+
+// Shares are even where the number of panels is not: 1600 columns as 416 and 352, not as 512 and 64.
+// CHECK-LABEL: func private @shares
+// CHECK:       scf.forall {{.*}} to (1600, 1600) step (267, 416)
+// CORES-LABEL: func private @shares
+// CORES:       scf.forall {{.*}} to (1600, 1600) step (200, 416)
+func.func private @shares(%x: tensor<1600x64xf32>, %w: tensor<64x1600xf32>, %e: tensor<1600x1600xf32>) -> tensor<1600x1600xf32> attributes {buddy.kernel} {
+  %m = "buddy.matmul"(%x, %w, %e) {buddy.tile_dims = array<i64: 0, 1>} : (tensor<1600x64xf32>, tensor<64x1600xf32>, tensor<1600x1600xf32>) -> tensor<1600x1600xf32>
+  return %m : tensor<1600x1600xf32>
+}
+
+// -----
+
+// Four panels, the last of them of four columns: cores share the rows.
+// CHECK-LABEL: func private @sharedRows
+// CHECK:       scf.forall (%{{.*}}) = (0) to (100) step (50)
+// CHECK:         "buddy.matmul"{{.*}} : (tensor<50x64xf32>, tensor<64x100xf32>, tensor<50x100xf32>)
+func.func private @sharedRows(%x: tensor<100x64xf32>, %w: tensor<64x100xf32>, %e: tensor<100x100xf32>) -> tensor<100x100xf32> attributes {buddy.kernel} {
+  %m = "buddy.matmul"(%x, %w, %e) {buddy.tile_dims = array<i64: 0, 1>} : (tensor<100x64xf32>, tensor<64x100xf32>, tensor<100x100xf32>) -> tensor<100x100xf32>
+  return %m : tensor<100x100xf32>
+}
+
+// -----
+
+// Panels that stay in L2 go over an image that does not, line by line, if the lines make even shares.
+// CHECK-LABEL: func private @image
+// CHECK:       scf.forall (%[[Y:.*]], %{{.*}}) = (0, 0) to (56, 64) step (1, 32)
+// CHECK:         tensor.extract_slice %arg0[%[[Y]], 0, 0] [1, 56, 256]
+// CORES-LABEL: func private @image
+// CORES:       scf.forall {{.*}} to (64, 56) step (32, 1)
+func.func private @image(%x: tensor<56x56x256xf32>, %w: tensor<2x256x32x1xf32>, %e: tensor<56x56x64xf32>) -> tensor<56x56x64xf32> attributes {buddy.kernel} {
+  %c = "buddy.conv"(%x, %w, %e) {kernel = array<i64: 1, 1>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, buddy.tile_dims = array<i64: 0, 1, 2>}
+      : (tensor<56x56x256xf32>, tensor<2x256x32x1xf32>, tensor<56x56x64xf32>) -> tensor<56x56x64xf32>
+  return %c : tensor<56x56x64xf32>
 }
 
 // -----

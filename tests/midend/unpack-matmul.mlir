@@ -101,20 +101,37 @@ func.func @pairs(%x: tensor<96x64xbf16>, %w: tensor<128x64xbf16>, %out: tensor<9
 
 // -----
 
-// Few rows are not worth a panel: sums in f32 along the rows of both, those of the weight outermost.
-// CHECK-DAG:   #[[X:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
-// CHECK-DAG:   #[[W:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
-// CHECK-DAG:   #[[OUT:.*]] = affine_map<(d0, d1, d2) -> (d1, d0)>
+// Few rows are not worth a panel of either: they go along those of the weight.
 // CHECK-LABEL: func @few_rows
 // CHECK-NOT:   linalg.pack
-// CHECK:       linalg.generic {indexing_maps = [#[[X]], #[[W]], #[[OUT]]], iterator_types = ["parallel", "parallel", "reduction"]}
-// CHECK-SAME:    ins(%arg0, %arg1 {{.*}} outs(%{{.*}} : tensor<3x128xf32>)
-// CHECK:         arith.mulf %{{.*}} fastmath<contract> : f32
-// CHECK:       linalg.generic
-// CHECK:         arith.truncf %{{.*}} : f32 to bf16
+// CHECK:       "buddy.matmul"(%arg0, %arg1, %arg2) <{transposed}>
 func.func @few_rows(%x: tensor<3x64xbf16>, %w: tensor<128x64xbf16>, %out: tensor<3x128xbf16>) -> tensor<3x128xbf16> {
   %e = tensor.empty() : tensor<4x32x32x2xbf16>
   %p = linalg.pack %w outer_dims_perm = [0, 1] inner_dims_pos = [0, 1] inner_tiles = [32, 2] into %e : tensor<128x64xbf16> -> tensor<4x32x32x2xbf16>
   %m = "buddy.matmul"(%x, %p, %out) : (tensor<3x64xbf16>, tensor<4x32x32x2xbf16>, tensor<3x128xbf16>) -> tensor<3x128xbf16>
   return %m : tensor<3x128xbf16>
+}
+
+// -----
+
+// A few more do too, if a row is long against the sums whose lanes are added up at its end.
+// CHECK-LABEL: func @long_rows
+// CHECK-NOT:   linalg.pack
+// CHECK:       "buddy.matmul"(%arg0, %arg1, %arg2) <{transposed}>
+func.func @long_rows(%x: tensor<32x768xf32>, %w: tensor<128x768xf32>, %out: tensor<32x128xf32>) -> tensor<32x128xf32> {
+  %e = tensor.empty() : tensor<4x768x32x1xf32>
+  %p = linalg.pack %w outer_dims_perm = [0, 1] inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %e : tensor<128x768xf32> -> tensor<4x768x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<32x768xf32>, tensor<4x768x32x1xf32>, tensor<32x128xf32>) -> tensor<32x128xf32>
+  return %m : tensor<32x128xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @short_rows
+// CHECK:       linalg.pack
+func.func @short_rows(%x: tensor<32x64xf32>, %w: tensor<128x64xf32>, %out: tensor<32x128xf32>) -> tensor<32x128xf32> {
+  %e = tensor.empty() : tensor<4x64x32x1xf32>
+  %p = linalg.pack %w outer_dims_perm = [0, 1] inner_dims_pos = [0, 1] inner_tiles = [32, 1] into %e : tensor<128x64xf32> -> tensor<4x64x32x1xf32>
+  %m = "buddy.matmul"(%x, %p, %out) : (tensor<32x64xf32>, tensor<4x64x32x1xf32>, tensor<32x128xf32>) -> tensor<32x128xf32>
+  return %m : tensor<32x128xf32>
 }

@@ -385,3 +385,40 @@ func.func @narrow_panel(%a: memref<12x64xf32>, %b: memref<2x64x64x1xf32>, %c: me
   "buddy.matmul"(%a, %b, %c) : (memref<12x64xf32>, memref<2x64x64x1xf32>, memref<12x69xf32>) -> ()
   return
 }
+
+// -----
+
+// Few rows by [N,K]: vectors along the rows of both, four rows of rhs by all of lhs at once; then
+// the lanes of four sums are added up together, and nothing is packed.
+// CHECK-LABEL: func @alongRows
+// CHECK-NOT:   memref.alloca
+// CHECK:       scf.for {{.*}} iter_args
+// CHECK-COUNT-4: vector.load %arg1{{.*}} : memref<64x96xf32>, vector<16xf32>
+// CHECK-COUNT-12: vector.fma
+// CHECK-NOT:   vector.fma
+// CHECK:       scf.yield
+// CHECK-COUNT-10: vector.shuffle
+// CHECK:       vector.store {{.*}} : memref<3x64xf32>, vector<4xf32>
+// AVX2-LABEL: func @alongRows
+// AVX2:        vector.load %arg1{{.*}} : memref<64x96xf32>, vector<8xf32>
+func.func @alongRows(%a: memref<3x96xf32>, %b: memref<64x96xf32>, %c: memref<3x64xf32>) {
+  "buddy.matmul"(%a, %b, %c) {transposed} : (memref<3x96xf32>, memref<64x96xf32>, memref<3x64xf32>) -> ()
+  return
+}
+
+// -----
+
+// More rows go by blocks that fill the registers, and bf16 by dot products; what is left of a row is
+// read under a mask.
+// CHECK-LABEL: func @alongRowsInBlocks
+// CHECK-COUNT-2: scf.for
+// CHECK:         scf.for
+// CHECK-COUNT-16: llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"
+// CHECK-NOT:     llvm.call_intrinsic
+// CHECK:         scf.yield
+// CHECK:         vector.maskedload {{.*}} : memref<64x100xbf16>, vector<32xi1>, vector<32xbf16>
+// CHECK:         vector.store {{.*}} : memref<8x64xbf16>, vector<4xbf16>
+func.func @alongRowsInBlocks(%a: memref<8x100xbf16>, %b: memref<64x100xbf16>, %c: memref<8x64xbf16>) {
+  "buddy.matmul"(%a, %b, %c) {transposed} : (memref<8x100xbf16>, memref<64x100xbf16>, memref<8x64xbf16>) -> ()
+  return
+}

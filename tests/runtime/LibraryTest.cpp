@@ -208,11 +208,12 @@ TEST(Threads, StayInOneRegion) {
              int64_t) { static_cast<Sums *>(data)->parts[thread] += thread + 1; },
           &sums);
       ASSERT_TRUE(isInRegion());
-      run([](void *data, int64_t thread, int64_t) {
-        auto &sums = *static_cast<Sums *>(data);
-        if (thread == 3)
-          sums.total = sums.parts[0] + sums.parts[1] + sums.parts[2] + sums.parts[3];
-      },
+      run(
+          [](void *data, int64_t thread, int64_t) {
+            auto &sums = *static_cast<Sums *>(data);
+            if (thread == 3)
+              sums.total = sums.parts[0] + sums.parts[1] + sums.parts[2] + sums.parts[3];
+          },
           &sums);
       ASSERT_EQ(sums.total, 10 * round);
     }

@@ -438,8 +438,9 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
   let description = [{
     Needs: kernels on tensors with `buddy.tile_dims` on the root.
     Leaves: one scf.forall over tiles. A matmul is cut into blocks of rows and panels that share
-    the L2 cache, panels outermost unless the rows are what comes from memory; row-wise kernels into groups of whole rows, so few that what one op makes for the
-    next stays in L1. What is made to be inserted into a
+    the L2 cache, panels outermost unless the rows are what comes from memory; one whose tiles pack
+    their columns so that the core with most to do has little more than the others; row-wise
+    kernels into groups of whole rows, so few that what one op makes for the next stays in L1. What is made to be inserted into a
     destination has that destination.
     Does not touch: attention (its schedule has its own loops), kernels of one tile.
   }];
@@ -447,6 +448,8 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
                         "Bytes of a core's L1 data cache.">,
                  Option<"l2Bytes", "l2-bytes", "int64_t", /*default=*/"1048576",
                         "Bytes of a core's L2 cache.">,
+                 Option<"cores", "cores", "int64_t", /*default=*/"2",
+                        "Cores that share a kernel's tiles.">,
                  Option<"amxRows", "amx-rows", "int64_t", /*default=*/"1",
                         "Rows of a tile of a bf16 or i8 product are a multiple of this.">,
                  Option<"tileElements", "tile-elements", "int64_t", /*default=*/"8192",
@@ -460,12 +463,11 @@ def UnpackMatmulPass : Pass<"buddy-unpack-matmul", "::mlir::func::FuncOp"> {
   let summary = "Let products read as they lie what was not packed beforehand.";
   let description = [{
     Needs: buddy-hoist-prepare to have moved the packs of weights.
-    Leaves: in place of the other packs, which would be a copy in memory at each call, of a
-    right-hand side `[N,K]` sums along its rows where there are few rows on the left, and where
-    there are fewer than N the transposition of a `buddy.matmul` whose left-hand side it is, since
-    packing the other operand is less work; else `buddy.matmul` with a right-hand side `[K,N]` or,
-    transposed, `[N,K]`. Batched matmuls become the last.
-    Does not touch: products into a narrow type whose depth is long or unknown; integers.
+    Leaves: in place of the other packs, which would be a copy in memory at each call, `buddy.matmul`
+    with a right-hand side `[K,N]` or, transposed, `[N,K]`. Batched matmuls become such too. Where
+    the left-hand side has fewer rows than `[N,K]`, but not few, it is the transposition of a
+    `buddy.matmul` whose left-hand side is `[N,K]`: packing the other operand is less work.
+    Does not touch: batched products of integers.
   }];
   let dependentDialects = ["::buddy::BuddyDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
@@ -520,7 +522,8 @@ def VectorizeMatmulPass
     Needs: lhs and init with unit innermost stride, rhs packed and contiguous within a step.
     Leaves: scf + vector + memref; sums are carried through the loop over K in registers,
     the last partial panel is stored under a mask. M, N and K may be dynamic; with few rows
-    several steps of K go at once, so that a matrix-vector product runs at read bandwidth. Rows of
+    several steps of K go at once, so that a matrix-vector product runs at read bandwidth. Few rows
+    by a transposed right-hand side are vectors along K, whose lanes are added up at the end. Rows of
     a convolution are output positions, of several lines if these are short; where small groups
     share a panel, each lane chooses the channels of its own.
     Does not touch: other integer products and strided operands; each is a missed remark.

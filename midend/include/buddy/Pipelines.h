@@ -40,6 +40,8 @@ struct CpuOptions : mlir::PassPipelineOptions<CpuOptions> {
                           llvm::cl::init(32768)};
   Option<int64_t> l2Bytes{*this, "l2-bytes", llvm::cl::desc("Bytes of a core's L2 cache"),
                           llvm::cl::init(1048576)};
+  Option<int64_t> cores{*this, "cores", llvm::cl::desc("Cores that share a kernel's tiles"),
+                        llvm::cl::init(2)};
   Option<int64_t> lastCacheBytes{*this, "last-cache-bytes",
                                  llvm::cl::desc("Bytes of the last level cache"),
                                  llvm::cl::init(33554432)};

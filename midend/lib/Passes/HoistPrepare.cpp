@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Layout.h"
+#include "MatmulBlocking.h"
 #include "buddy/Passes.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
@@ -57,7 +58,7 @@ int64_t mostBytesToCopy(MatmulOp op) {
   int64_t rows = out.getDimSize(0), columns = out.getDimSize(1);
   if (ShapedType::isDynamic(rows))
     return any;
-  if (howUnpacked(op) != Unpacked::InTiles)
+  if (isBestTransposed(op) || (isTransposed(op) && isAlongRows(op)))
     return kLargeBytes;
   constexpr int64_t few = 8, many = 64;
   if (!isTransposed(op))

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Layout.h"
+#include "MatmulBlocking.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -49,9 +50,6 @@ Value buddy::packRhs(OpBuilder &b, Location loc, MatrixOperand rhs, int64_t nr, 
       .getResult();
 }
 
-/// Rows by all of which each column of a right-hand side is multiplied while it is at hand.
-constexpr int64_t kFewRows = 8;
-
 /// Whether `count` columns fill vectors, the last of them too, up to a few percent.
 static bool fillsVectors(int64_t count) {
   constexpr int64_t lanes = 16;
@@ -59,14 +57,12 @@ static bool fillsVectors(int64_t count) {
   return 32 * unused <= count;
 }
 
-Unpacked buddy::howUnpacked(MatmulOp op) {
+bool buddy::isBestTransposed(MatmulOp op) {
   auto out = cast<ShapedType>(op.getInit().getType());
   if (!isTransposed(op) || !out.hasStaticShape() || !isa<FloatType>(out.getElementType()))
-    return Unpacked::InTiles;
+    return false;
   int64_t rows = out.getDimSize(0), columns = out.getDimSize(1);
-  if (rows <= kFewRows)
-    return Unpacked::AlongRows;
-  return rows < columns && fillsVectors(rows) ? Unpacked::Transposed : Unpacked::InTiles;
+  return !isAlongRows(op) && rows < columns && fillsVectors(rows);
 }
 
 bool buddy::isTransposed(MatmulOp op) {

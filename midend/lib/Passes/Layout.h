@@ -29,13 +29,10 @@ struct MatrixOperand {
 mlir::Value packRhs(mlir::OpBuilder &b, mlir::Location loc, MatrixOperand rhs, int64_t nr,
                     int64_t kr);
 
-/// How a product reads a right-hand side that was not packed ahead of the call.
-enum class Unpacked {
-  AlongRows,  // few rows on the left: as sums along the rows of [N,K]
-  Transposed, // [N,K] as the left-hand side of the transposed product
-  InTiles,    // each tile packs what it needs
-};
-Unpacked howUnpacked(MatmulOp op);
+/// Whether a product by [N,K] that was not packed ahead of the call is computed as the
+/// transposition of [N,K] by lhsT, of which lhs is packed; else each tile reads or packs what it
+/// needs of [N,K].
+bool isBestTransposed(MatmulOp op);
 
 /// Whether the right-hand side that is packed for the product lies as [N,K].
 bool isTransposed(MatmulOp op);

@@ -26,9 +26,6 @@ constexpr int64_t kStreamedRows = 8;
 /// Bytes of a right-hand side that may not be in the caches.
 constexpr int64_t kUncachedBytes = 1 << 20;
 
-/// Rows of a register tile, at most.
-constexpr int64_t kRegisterRows = 12;
-
 /// Elements from one row to the next, if known.
 static std::optional<int64_t> rowStride(ShapedType type) {
   int64_t stride = type.getShape().back();
@@ -71,12 +68,36 @@ static bool streamsLeft(MatmulOp op) {
   return left && right && *left > kUncachedBytes && *left > *right;
 }
 
+/// Rows for which a transposition, which serves all of them, would not pay, and those whose
+/// blocks read each row of rhs too often, from the caches.
+constexpr int64_t kFewRowsAlong = 8, kMostRowsAlong = 48;
+
+/// Bytes of lhs that are read from a part of L2, again and again.
+constexpr int64_t kBytesAlong = 256 << 10;
+
+/// Bytes of a row in which adding up lanes is a small part of the work.
+constexpr int64_t kLongRowBytes = 1536;
+
+bool buddy::isAlongRows(MatmulOp op) {
+  auto lhs = cast<ShapedType>(op.getLhs().getType());
+  int64_t rows = lhs.getShape()[lhs.getRank() - 2], depth = lhs.getShape().back();
+  if (ShapedType::isDynamic(rows) || !isa<FloatType>(getElementTypeOrSelf(op.getInit())))
+    return false;
+  int64_t rowBytes = depth * lhs.getElementTypeBitWidth() / 8;
+  bool isLong = !ShapedType::isDynamic(depth) && rowBytes >= kLongRowBytes;
+  return rows <= kFewRowsAlong ||
+         (rows <= kMostRowsAlong && isLong && rows * rowBytes <= kBytesAlong);
+}
+
 MatmulBlocking::MatmulBlocking(MatmulOp op) {
   auto lhs = cast<ShapedType>(op.getLhs().getType()),
        out = cast<ShapedType>(op.getInit().getType());
   int64_t columns = out.getShape().back(), extent = lhs.getShape().back();
   int64_t rows = out.getShape().rbegin()[1];
   comesFromMemory = !op.isPacked() && ::comesFromMemory(op.getRhs());
+  alongRows = !op.isPacked() && op.getTransposed() && isAlongRows(op);
+  if (alongRows)
+    return;
   if (comesFromMemory && !op.getTransposed() && !ShapedType::isDynamic(rows) && rows <= kFewRows &&
       (ShapedType::isDynamic(extent) || extent > kStreamedRows)) {
     streams = true;

@@ -23,6 +23,8 @@ struct MatmulBlocking {
   bool streamsLhs = false;
   /// Few rows read such a one once, as it lies: row after row, a few side by side.
   bool streams = false;
+  /// Few rows are multiplied by rows of a transposed right-hand side as these lie.
+  bool alongRows = false;
   /// Elements of a block; 0: all of them at once.
   int64_t depth = 0;
   /// The result is too narrow for sums to wait there from one block to the next.
@@ -30,6 +32,9 @@ struct MatmulBlocking {
   /// Rows of lhs are copied: where they lie they share too few lines of the L1 cache.
   bool copiesLhs = false;
 };
+
+/// Rows of a register tile, at most.
+constexpr int64_t kRegisterRows = 12;
 
 /// Rows that keep a tile of lhs in L1 or L2: a multiple of every register tile's height up to 12.
 constexpr int64_t kTileRows = 96;
@@ -40,8 +45,13 @@ constexpr int64_t kMostBlockRows = 288;
 /// Columns of sums that wait aside, at most: a multiple of every panel's width.
 constexpr int64_t kWaitingColumns = 512;
 
-/// Rows that leave the multiply-add units waiting for what they read of the right-hand side.
-constexpr int64_t kFewRows = 6;
+/// Rows that leave the multiply-add units waiting for what they read of the right-hand side, and
+/// whose sums stay in L1 beside a page of it.
+constexpr int64_t kFewRows = 8;
+
+/// Whether the product has so few rows that it goes along those of a transposed right-hand side as
+/// these lie: nothing is packed, but the lanes of each sum are added up.
+bool isAlongRows(MatmulOp op);
 
 /// Columns of a streamed right-hand side that are read in one go, a page of them.
 inline int64_t streamedColumns(mlir::Type element) {

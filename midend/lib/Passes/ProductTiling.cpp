@@ -3,12 +3,12 @@
 #include "ProductTiling.h"
 
 #include "AMXTile.h"
+#include "MatmulBlocking.h"
 
 using namespace mlir;
 using namespace buddy;
 
-/// Sums take three quarters of the registers; the rest holds the operands of a step.
-static int64_t registersForSums(int64_t vectorBits) { return vectorBits >= 512 ? 24 : 12; }
+int64_t buddy::registersForSums(int64_t vectorBits) { return vectorBits >= 512 ? 24 : 12; }
 
 ProductTiling::ProductTiling(Type lhs, MemRefType panels, Machine machine)
     : rows(machine.rows), kr(panels.getDimSize(3)) {
@@ -20,7 +20,7 @@ ProductTiling::ProductTiling(Type lhs, MemRefType panels, Machine machine)
 ProductTiling::ProductTiling(Type lhs, Type rhs, std::optional<int64_t> knownRows, Machine machine)
     : rows(machine.rows) {
   int64_t sums = registersForSums(machine.vectorBits), widest = 8;
-  bool few = knownRows && *knownRows <= sums / 2;
+  bool few = knownRows && *knownRows <= std::min(sums / 2, kFewRows);
   int64_t across = few ? llvm::bit_floor<uint64_t>(sums / std::max<int64_t>(*knownRows, 1)) : 2;
   kr = lhs.isInteger(8) ? 4 : machine.hasBF16Dot && !few && lhs.isBF16() && rhs.isBF16() ? 2 : 1;
   setLanes(lhs, rhs, std::min(across, widest) * machine.vectorBits / 32, machine);

@@ -41,6 +41,9 @@ private:
   void setLanes(mlir::Type lhs, mlir::Type rhs, int64_t width, Machine machine);
 };
 
+/// Registers that hold sums: three quarters of all; the rest holds the operands of a step.
+int64_t registersForSums(int64_t vectorBits);
+
 /// Why no product can be emitted for these memrefs; empty if one can.
 llvm::StringRef refuseProduct(mlir::Value lhs, mlir::Value rhs, mlir::Value out,
                               const ProductTiling::Machine &machine);

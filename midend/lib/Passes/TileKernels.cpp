@@ -1,8 +1,7 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Extents.h"
-#include "MatmulBlocking.h"
-#include "Schedule.h"
+#include "ProductTiles.h"
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
@@ -28,155 +27,6 @@ SmallVector<int64_t> loopExtents(Operation *root) {
   for (int64_t &extent : extents)
     extent = typicalIfDynamic(extent);
   return extents;
-}
-
-/// What the size of a tile follows from: the machine, and how a kernel differs from its model.
-struct TileModel {
-  int64_t l1Bytes, l2Bytes, amxRows;
-  const Schedule &schedule;
-};
-
-/// Tiles that a product should have, so that threads have several each.
-constexpr int64_t kFewestTiles = 16;
-
-/// Rows of a tile, a multiple of `unit`, so that known ones are cut evenly: 128 as 64 + 64, not as
-/// 96 + 32.
-int64_t tileRows(int64_t rows, int64_t unit, int64_t most) {
-  if (ShapedType::isDynamic(rows) || rows <= most)
-    return most;
-  return llvm::alignTo(llvm::divideCeil(rows, llvm::divideCeil(rows, most)), unit);
-}
-
-/// Columns, in panels: enough that every thread gets several tiles, and that stay in half of L2.
-int64_t tilePanels(int64_t panels, int64_t panelBytes, int64_t fewest, const TileModel &model) {
-  int64_t fitting = std::max<int64_t>(1, model.l2Bytes / 2 / std::max<int64_t>(1, panelBytes));
-  int64_t most = std::min(fitting, std::max(fewest, panels / kFewestTiles));
-  most = model.schedule.scaledColumns(most);
-  return llvm::divideCeil(panels, llvm::divideCeil(panels, most));
-}
-
-/// Panels that a copy of rows serves at least.
-constexpr int64_t kPanelsOfCopy = 4;
-
-/// The depth that a tile goes through at once.
-int64_t depthAtOnce(MatmulOp op) {
-  int64_t block = MatmulBlocking(op).depth;
-  return block ? block
-               : typicalIfDynamic(cast<ShapedType>(op.getLhs().getType()).getShape().back());
-}
-
-int64_t tileColumns(ShapedType rhs, int64_t depth, int64_t fewestPanels, const TileModel &model) {
-  int64_t width = rhs.getDimSize(2);
-  int64_t panelBytes = depth * width * rhs.getElementTypeBitWidth() / 8;
-  int64_t panels = typicalIfDynamic(rhs.getDimSize(0), width);
-  return width * tilePanels(panels, panelBytes, fewestPanels, model);
-}
-
-/// Columns of an unpacked right-hand side: a multiple of every panel's width up to this, times what
-/// leaves tiles enough.
-constexpr int64_t kTileColumns = 128;
-
-/// Tiles that a product should have of which each transposes its columns.
-constexpr int64_t kFewestTransposingTiles = 12;
-
-/// Tiles that a streamed right-hand side should be cut into at least.
-constexpr int64_t kFewestStreams = 4;
-
-/// Rows and columns of a tile of a product.
-std::pair<int64_t, int64_t> matmulTile(MatmulOp op, const TileModel &model) {
-  ArrayRef<int64_t> out = cast<ShapedType>(op.getInit().getType()).getShape();
-  auto rhs = cast<ShapedType>(op.getRhs().getType());
-  Type element = getElementTypeOrSelf(op.getLhs());
-  int64_t rowUnit = element.isBF16() || element.isInteger(8) ? model.amxRows : 1;
-  const Schedule &schedule = model.schedule;
-  int64_t rows = out[out.size() - 2];
-  int64_t rowTile = tileRows(rows, rowUnit, schedule.scaledRows(kTileRows));
-  if (op.isPacked()) {
-    MatmulBlocking blocking(op);
-    int64_t all = typicalIfDynamic(rhs.getDimSize(0));
-    int64_t fewest = blocking.streamsLhs ? all : blocking.copiesLhs ? kPanelsOfCopy : 1;
-    return {rowTile, tileColumns(rhs, depthAtOnce(op), fewest, model)};
-  }
-  if (MatmulBlocking(op).streams) {
-    int64_t share = llvm::alignTo(typicalIfDynamic(out.back()) / kFewestStreams, kTileColumns);
-    return {rowTile, std::clamp(schedule.scaledColumns(share), kTileColumns,
-                                streamedColumns(rhs.getElementType()))};
-  }
-  // Every tile packs its columns: the more rows, the less that costs. To transpose costs more, and
-  // reads along the depth, however few the columns are: half of them rather than fewer rows.
-  int64_t columns = typicalIfDynamic(out.back()), unit = kTileColumns, fewest = kFewestTiles;
-  if (op.getTransposed() && !ShapedType::isDynamic(rows) && rows <= kMostBlockRows &&
-      out.size() == 2 && columns < unit * fewest) {
-    unit /= 2;
-    fewest = kFewestTransposingTiles;
-  }
-  int64_t columnTiles = llvm::divideCeil(columns, unit);
-  if (!ShapedType::isDynamic(rows)) {
-    int64_t most = std::max(rows * columnTiles / fewest, kTileRows);
-    rowTile = tileRows(rows, rowUnit, std::min(schedule.scaledRows(most), kMostBlockRows));
-  }
-  // And a copy of rows serves all columns.
-  int64_t rowTiles = llvm::divideCeil(typicalIfDynamic(rows), rowTile);
-  int64_t most = schedule.scaledColumns(columnTiles * rowTiles / kFewestTiles);
-  most = std::min(most, kWaitingColumns / unit);
-  return {rowTile, unit * llvm::divideCeil(columnTiles, llvm::divideCeil(columnTiles, most))};
-}
-
-/// The largest divisor of `extent` that is at most `most`, unless all are far below: whole tiles
-/// have static sizes.
-int64_t evenTile(int64_t extent, int64_t most) {
-  for (int64_t tile = std::min(most, extent); 2 * tile > most; --tile)
-    if (extent % tile == 0)
-      return tile;
-  return std::min(most, std::max<int64_t>(1, extent));
-}
-
-/// Columns of a tile of a convolution: whole groups, if it has some.
-int64_t convolutionColumns(ConvOp op, const TileModel &model) {
-  auto rhs = cast<ShapedType>(op.getRhs().getType());
-  if (!op.isGrouped())
-    return tileColumns(rhs, rhs.getDimSize(1) * rhs.getDimSize(3), /*fewestPanels=*/1, model);
-  int64_t unit = op.sharesPanels() ? op.panelWidth() : op.getGroup()[1];
-  int64_t filters = cast<ShapedType>(op.getInit().getType()).getShape().back();
-  int64_t units = llvm::divideCeil(typicalIfDynamic(filters), unit);
-  int64_t most = model.schedule.scaledColumns(kTileColumns) / unit;
-  return unit * evenTile(units, std::max<int64_t>(1, most));
-}
-
-/// How a product is cut: sizes of the tiles, and the loops over them, the outermost first.
-struct ProductTiles {
-  SmallVector<int64_t> sizes, order;
-};
-
-/// Tiles of the product that the kernel computes, if it computes one.
-ProductTiles productTiles(func::FuncOp kernel, const TileModel &model) {
-  ProductTiles result;
-  SmallVector<int64_t> &tiles = result.sizes;
-  int64_t batches = 0; // which have a right-hand side each
-  bool rowsOutermost = model.schedule.rowsOutermost;
-  kernel.walk([&](MatmulOp op) {
-    rowsOutermost |= MatmulBlocking(op).streamsLhs;
-    auto out = cast<ShapedType>(op.getInit().getType());
-    batches = out.getRank() - 2;
-    tiles.assign(out.getRank(), 1);
-    std::tie(tiles[out.getRank() - 2], tiles.back()) = matmulTile(op, model);
-  });
-  kernel.walk([&](ConvOp op) {
-    auto out = cast<ShapedType>(op.getInit().getType());
-    int64_t x = out.getRank() - 2, width = out.getDimSize(x);
-    tiles.assign(out.getRank(), 1);
-    int64_t rows = model.schedule.scaledRows(kTileRows);
-    if (op.spatialRank() > 1)
-      tiles[x - 1] = ShapedType::isDynamic(width) ? 1 : std::max<int64_t>(1, rows / width);
-    tiles[x] = 0;
-    tiles[x + 1] = convolutionColumns(op, model);
-  });
-  // Panels outermost: a thread goes through all rows with its own, whatever their number. But rows
-  // that come from memory do so once.
-  result.order = llvm::to_vector(llvm::seq<int64_t>(0, tiles.size()));
-  if (!tiles.empty() && !rowsOutermost)
-    std::rotate(result.order.begin() + batches, result.order.end() - 1, result.order.end());
-  return result;
 }
 
 /// Whether neighbouring results come from overlapping windows of an operand.
@@ -316,7 +166,7 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
     auto tileable = dyn_cast<TilingInterface>(root);
     if (!dims || dims.empty() || !tileable)
       return success();
-    TileModel model{l1Bytes, l2Bytes, amxRows, Schedule::of(kernel)};
+    TileModel model{l1Bytes, l2Bytes, cores, amxRows, Schedule::of(kernel)};
     ProductTiles tiles = inLoopsOf(root, productTiles(kernel, model));
     if (tiles.sizes.empty())
       tiles.sizes = rowTiles(root, dims.asArrayRef(), elementsOfTile(kernel, tileElements, model));

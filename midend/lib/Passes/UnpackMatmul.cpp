@@ -16,42 +16,6 @@ namespace buddy {
 #include "buddy/Passes.h.inc"
 namespace {
 
-/// Elementwise in a narrower type.
-Value rounded(PatternRewriter &rewriter, Location loc, Value value, Value init) {
-  auto type = cast<RankedTensorType>(init.getType());
-  AffineMap identity = rewriter.getMultiDimIdentityMap(type.getRank());
-  SmallVector<utils::IteratorType> iterators(type.getRank(), utils::IteratorType::parallel);
-  auto body = [&](OpBuilder &b, Location loc, ValueRange arguments) {
-    Value narrow = arith::TruncFOp::create(b, loc, type.getElementType(), arguments[0]);
-    linalg::YieldOp::create(b, loc, narrow);
-  };
-  return linalg::GenericOp::create(rewriter, loc, type, value, init, {identity, identity},
-                                   iterators, body)
-      .getResult(0);
-}
-
-/// `out[m,n] = sum_k lhs[m,k] * rhs[n,k]` along rows as they lie: each of rhs is read once, and all
-/// of lhs for each of these.
-Value sumAlongRows(PatternRewriter &rewriter, Location loc, Value lhs, Value rhs, Value init) {
-  auto type = cast<RankedTensorType>(init.getType());
-  Type sum = rewriter.getF32Type();
-  Value zero = arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(sum));
-  Value empty = tensor::EmptyOp::create(rewriter, loc, type.getShape(), sum);
-  Value zeros = linalg::FillOp::create(rewriter, loc, zero, empty).getResult(0);
-  AffineExpr n, m, k;
-  bindDims(rewriter.getContext(), n, m, k);
-  auto map = [&](ArrayRef<AffineExpr> exprs) {
-    return AffineMap::get(3, 0, exprs, rewriter.getContext());
-  };
-  constexpr auto parallel = utils::IteratorType::parallel;
-  Value sums =
-      linalg::GenericOp::create(rewriter, loc, zeros.getType(), ValueRange{lhs, rhs}, zeros,
-                                {map({m, k}), map({n, k}), map({m, n})},
-                                {parallel, parallel, utils::IteratorType::reduction}, addProduct)
-          .getResult(0);
-  return type.getElementType() == sum ? sums : rounded(rewriter, loc, sums, init);
-}
-
 /// `lhs . rhsT` as the transposition of `rhs . lhsT`: then it is lhs that is packed, into panels
 /// like those that rhs would have had.
 Value transposedProduct(PatternRewriter &rewriter, MatmulOp op, linalg::PackOp pack) {
@@ -77,20 +41,11 @@ struct UnpackRhs : OpRewritePattern<MatmulOp> {
     auto pack = op.getRhs().getDefiningOp<linalg::PackOp>();
     if (!pack)
       return rewriter.notifyMatchFailure(op, "rhs is not packed here");
-    switch (howUnpacked(op)) {
-    case Unpacked::AlongRows:
-      rewriter.replaceOp(
-          op, sumAlongRows(rewriter, op.getLoc(), op.getLhs(), pack.getSource(), op.getInit()));
-      break;
-    case Unpacked::Transposed:
+    if (isBestTransposed(op))
       rewriter.replaceOp(op, transposedProduct(rewriter, op, pack));
-      break;
-    case Unpacked::InTiles:
-      rewriter.replaceOpWithNewOp<MatmulOp>(
-          op, op.getResultTypes(), op.getLhs(), pack.getSource(), op.getInit(),
-          /*transposed=*/isTransposed(op));
-      break;
-    }
+    else
+      rewriter.replaceOpWithNewOp<MatmulOp>(op, op.getResultTypes(), op.getLhs(), pack.getSource(),
+                                            op.getInit(), /*transposed=*/isTransposed(op));
     return success();
   }
 };

@@ -7,6 +7,7 @@
 #include "ConvolutionLoops.h"
 #include "MatmulBlocking.h"
 #include "ProductEmitter.h"
+#include "RowSums.h"
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
@@ -252,11 +253,14 @@ void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
     RightHandSide rhs(b, op.getRhs(), tiling);
     return MatmulLoops(b, op, rhs, blocking, /*packs=*/false).emit();
   }
+  if (blocking.alongRows)
+    return RowSums(b, op, blocking, machine).emit();
   auto type = cast<MemRefType>(lhs.getType());
   std::optional<int64_t> rows = constantOf(b.dim(lhs, type.getRank() - 2));
   ProductTiling tiling(element, getElementTypeOrSelf(op.getRhs()), rows, machine);
-  // One register tile reads rhs where it lies.
-  bool packs = !rows || *rows > tiling.rows || tiling.kr != 1 || op.getTransposed();
+  // One register tile reads rhs where it lies, but from memory only with few rows.
+  bool packs = !rows || *rows > tiling.rows || tiling.kr != 1 || op.getTransposed() ||
+               (blocking.comesFromMemory && !blocking.streams);
   if (packs == blocking.streams)
     blocking.depth = blocking.waitsAside = 0;
   int64_t packedDepth = blocking.depth ? blocking.depth : type.getShape().back();

@@ -85,6 +85,7 @@ static void reachTiled(OpPassManager &pm, const CpuOptions &options) {
   TileKernelsPassOptions tiles;
   tiles.l1Bytes = options.l1Bytes;
   tiles.l2Bytes = options.l2Bytes;
+  tiles.cores = options.cores;
   tiles.amxRows = options.hasBf16Tiles || options.hasInt8Tiles ? 16 : 1;
   pm.addNestedPass<func::FuncOp>(createTileKernelsPass(tiles));
   // Tiling makes a producer once for each of its readers.

@@ -68,10 +68,10 @@ void setThreadCount(int count);
 /// What setThreadCount set, or what OpenMP says for the calling thread.
 int threadCount();
 
-/// The calling thread's OpenMP state as setThreadCount wants it, for as long as the object lives, and
-/// one parallel region for all kernels that it runs meanwhile.
-/// At most once a millisecond a new one also sees to it that no two threads of the team run on one
-/// CPU while another is free. Frame makes one for each invocation.
+/// The calling thread's OpenMP state as setThreadCount wants it, for as long as the object lives,
+/// and one parallel region for all kernels that it runs meanwhile. At most once a millisecond a new
+/// one also sees to it that no two threads of the team run on one CPU while another is free. Frame
+/// makes one for each invocation.
 class ThreadScope {
 public:
   ThreadScope();
