@@ -1,5 +1,6 @@
 // RUN: buddy-opt %s -split-input-file -buddy-pack-convolution=vector-bits=256 | FileCheck %s
 // RUN: buddy-opt %s -split-input-file -buddy-pack-convolution='vector-bits=256 has-bf16-dot=true' | FileCheck %s --check-prefix=DOT16
+// RUN: buddy-opt %s -split-input-file -buddy-pack-convolution='vector-bits=256 has-bf16-dot=true has-bf16-tiles=true' | FileCheck %s --check-prefix=AMX
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
@@ -89,6 +90,22 @@ func.func @oddRuns(%x: tensor<1x3x9x9xbf16>, %w: tensor<64x3x3x3xbf16>) -> tenso
   %c = linalg.conv_2d_nchw_fchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
       ins(%x, %w : tensor<1x3x9x9xbf16>, tensor<64x3x3x3xbf16>) outs(%init : tensor<1x64x7x7xf32>) -> tensor<1x64x7x7xf32>
   return %c : tensor<1x64x7x7xf32>
+}
+
+// -----
+
+// Three vectors of 8 lanes hold 24 filters, of pairs too; AMX's tiles are two wide.
+// DOT16-LABEL: func @threeVectors
+// DOT16:       "buddy.conv"({{.*}} tensor<1x36x24x2xbf16>
+// AMX-LABEL: func @threeVectors
+// AMX:         "buddy.conv"({{.*}} tensor<2x36x16x2xbf16>
+func.func @threeVectors(%x: tensor<1x8x9x9xbf16>, %w: tensor<24x8x3x3xbf16>) -> tensor<1x24x7x7xf32> {
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<1x24x7x7xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<1x24x7x7xf32>) -> tensor<1x24x7x7xf32>
+  %c = linalg.conv_2d_nchw_fchw {strides = dense<1> : tensor<2xi64>, dilations = dense<1> : tensor<2xi64>}
+      ins(%x, %w : tensor<1x8x9x9xbf16>, tensor<24x8x3x3xbf16>) outs(%init : tensor<1x24x7x7xf32>) -> tensor<1x24x7x7xf32>
+  return %c : tensor<1x24x7x7xf32>
 }
 
 // -----

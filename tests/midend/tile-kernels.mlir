@@ -216,6 +216,29 @@ func.func private @onlyRows(%x: tensor<6x3xi8>, %e: tensor<3x3xi8>) -> tensor<3x
 
 // -----
 
+// What is only copied into a destination is copied in tiles.
+// CHECK-LABEL: func private @padding
+// CHECK:       scf.forall (%{{.*}}) = (0) to (56) step (14)
+// CHECK:         linalg.copy {{.*}} ins(%{{.*}} : tensor<14x56x32xf32>)
+// CHECK:       tensor.insert_slice
+func.func private @padding(%x: tensor<56x56x32xf32>, %dest: tensor<58x58x32xf32>) -> tensor<58x58x32xf32> attributes {buddy.kernel} {
+  %r = tensor.insert_slice %x into %dest[1, 1, 0] [56, 56, 32] [1, 1, 1] {buddy.tile_dims = array<i64>} : tensor<56x56x32xf32> into tensor<58x58x32xf32>
+  return %r : tensor<58x58x32xf32>
+}
+
+// -----
+
+// But for what is small threads need not meet: a cache's new keys.
+// CHECK-LABEL: func private @update
+// CHECK-NOT:   scf.forall
+// CHECK:       tensor.insert_slice %arg0 into %arg1
+func.func private @update(%x: tensor<1x8x1x64xf32>, %dest: tensor<1x8x512x64xf32>, %at: index) -> tensor<1x8x512x64xf32> attributes {buddy.kernel} {
+  %r = tensor.insert_slice %x into %dest[0, 0, %at, 0] [1, 8, 1, 64] [1, 1, 1, 1] {buddy.tile_dims = array<i64>} : tensor<1x8x1x64xf32> into tensor<1x8x512x64xf32>
+  return %r : tensor<1x8x512x64xf32>
+}
+
+// -----
+
 // A tile knows how many of its lines are padding, if any.
 // CHECK-DAG:   #[[LOW:.*]] = affine_map<(d0) -> (d0 * -2 + 1, 0)>
 // CHECK-DAG:   #[[HIGH:.*]] = affine_map<(d0, d1) -> (0, d0 * 2 + d1 * 2 - 54)>

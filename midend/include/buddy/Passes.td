@@ -107,6 +107,16 @@ def FenceHalvesPass : Pass<"buddy-fence-halves", "::mlir::LLVM::LLVMFuncOp"> {
   }];
 }
 
+def FillBordersPass : Pass<"buddy-fill-borders", "::mlir::func::FuncOp"> {
+  let summary = "Fill only the border of what else is overwritten.";
+  let description = [{
+    Needs: kernels on tensors.
+    Leaves: where a slice is inserted into a tensor that a fill has made, as padding is, fills of the
+    slabs around it, which are a small part of all.
+    Does not touch: borders that are not known, fills with other readers.
+  }];
+}
+
 def FormKernelsPass : Pass<"buddy-form-kernels", "::mlir::ModuleOp"> {
   let summary = "Outline groups of operations as private kernel functions.";
   let description = [{
@@ -279,7 +289,9 @@ def PackConvolutionPass : Pass<"buddy-pack-convolution"> {
   let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"256",
                         "Bits of a vector register; a panel is up to three registers of f32 wide.">,
                  Option<"hasBf16Dot", "has-bf16-dot", "bool", /*default=*/"false",
-                        "Interleave pairs of bf16 channels for the CPU's dot product.">];
+                        "Interleave pairs of bf16 channels for the CPU's dot product.">,
+                 Option<"hasBf16Tiles", "has-bf16-tiles", "bool", /*default=*/"false",
+                        "AMX's tiles take those, whose panels are two registers wide at most.">];
   let dependentDialects = ["::buddy::BuddyDialect", "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect", "::mlir::arith::ArithDialect"];
 }
@@ -440,8 +452,9 @@ def TileKernelsPass : Pass<"buddy-tile-kernels", "::mlir::func::FuncOp"> {
     Leaves: one scf.forall over tiles. A matmul is cut into blocks of rows and panels that share
     the L2 cache, panels outermost unless the rows are what comes from memory; one whose tiles pack
     their columns so that the core with most to do has little more than the others; row-wise
-    kernels into groups of whole rows, so few that what one op makes for the next stays in L1. What is made to be inserted into a
-    destination has that destination.
+    kernels into groups of whole rows, so few that what one op makes for the next stays in L1. What
+    is made to be inserted into a destination has that destination; what is only copied there is
+    copied in tiles, unless it is small.
     Does not touch: attention (its schedule has its own loops), kernels of one tile.
   }];
   let options = [Option<"l1Bytes", "l1-bytes", "int64_t", /*default=*/"32768",

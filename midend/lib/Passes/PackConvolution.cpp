@@ -258,10 +258,11 @@ private:
 
   /// Two vectors, or what leaves fewer columns over. AMX, where the CPU has it, takes two at most.
   int64_t panelWidth(int64_t filters, bool ofPairs) const {
+    bool mayFillTiles = ofPairs && options.hasBf16Tiles;
     if (filters <= lanes())
       return std::max<int64_t>(fewest, llvm::bit_ceil<uint64_t>(filters));
     int64_t vectors = llvm::divideCeil(filters, lanes());
-    return lanes() * (vectors % 2 != 0 && vectors % 3 == 0 && !ofPairs ? 3 : 2);
+    return lanes() * (vectors % 2 != 0 && vectors % 3 == 0 && !mayFillTiles ? 3 : 2);
   }
 
   /// The convolution of input [N, C, ...] by weight [F, C of a group, ...].
@@ -349,7 +350,7 @@ struct PackConvolutionPass : impl::PackConvolutionPassBase<PackConvolutionPass> 
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<PackConvolution>(&getContext(),
-                                  PackConvolutionPassOptions{vectorBits, hasBf16Dot});
+                                  PackConvolutionPassOptions{vectorBits, hasBf16Dot, hasBf16Tiles});
     patterns.add<LowerDepthwise>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

@@ -15,7 +15,7 @@ constexpr int64_t kFewestTiles = 16;
 /// Panels that a copy of rows serves at least.
 constexpr int64_t kPanelsOfCopy = 4;
 
-/// Columns of what a tile packs, at most, if its groups are not wider.
+/// Columns of a tile of groups, at most, if one is not wider, and of a streamed tile, at least.
 constexpr int64_t kTileColumns = 128;
 
 /// Groups of lines of an image that a thread should have at least, where it goes through each once.
@@ -100,7 +100,7 @@ private:
   static SmallVector<int64_t> cuts(int64_t extent, int64_t most, int64_t unit) {
     constexpr int64_t ways = 12;
     SmallVector<int64_t> sizes;
-    int64_t fewest = llvm::divideCeil(extent, most);
+    int64_t fewest = std::max<int64_t>(1, llvm::divideCeil(extent, most));
     for (int64_t parts = fewest; parts < fewest + ways; ++parts)
       sizes.push_back(llvm::alignTo(llvm::divideCeil(extent, parts), unit));
     return sizes;

@@ -31,7 +31,8 @@ RowSums::RowSums(LoopBuilder &b, MatmulOp op, MatmulBlocking blocking,
   sumType = VectorType::get(lanes, sum);
   columnsAtOnce = lanes < kMostColumns ? 1 : kMostColumns;
   int64_t fitting = registersForSums(machine.vectorBits) / columnsAtOnce;
-  rowsAtOnce = llvm::divideCeil(rows, llvm::divideCeil(rows, fitting));
+  int64_t blocks = std::max<int64_t>(1, llvm::divideCeil(rows, fitting));
+  rowsAtOnce = std::max<int64_t>(1, llvm::divideCeil(rows, blocks));
 }
 
 void RowSums::emit() {
@@ -79,9 +80,8 @@ void RowSums::emitBlock(const Block &block) {
     for (int64_t i = 0; i < perStep; ++i)
       sums[i] = b.sum(sums[i], sums[(unroll - 1) * perStep + i]);
   sums.resize(perStep);
-  sums = b.loop(unrolled, whole, step, sums, [&](Value k, ValueRange carried) {
-    return addStep(block, k, {}, carried);
-  });
+  sums = b.loop(unrolled, whole, step, sums,
+                [&](Value k, ValueRange carried) { return addStep(block, k, {}, carried); });
   sums = b.loop(whole, depth, step, sums, [&](Value k, ValueRange carried) {
     return addStep(block, k, b.firstLanes(b.sub(depth, k), step), carried);
   });
@@ -152,6 +152,7 @@ Value RowSums::addLanes(ArrayRef<Value> sums) {
     total = addShuffled(total, total, low, high);
   }
   auto columnsOnly = llvm::to_vector(llvm::seq<int64_t>(0, count));
-  return count == kMostColumns ? total
-                               : vector::ShuffleOp::create(b, total, total, columnsOnly).getResult();
+  return count == kMostColumns
+             ? total
+             : vector::ShuffleOp::create(b, total, total, columnsOnly).getResult();
 }

@@ -48,7 +48,7 @@ private:
   LoopBuilder &b;
   MatmulOp op;
   int64_t rows, rowsAtOnce, columnsAtOnce;
-  bool dots;         // of pairs of bf16, by one instruction
+  bool dots; // of pairs of bf16, by one instruction
   bool comesFromMemory;
   int64_t lanes, step; // of a sum; elements of a row that go into one at once
   mlir::VectorType sumType;

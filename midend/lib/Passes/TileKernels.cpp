@@ -139,29 +139,50 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
       return signalPassFailure();
   }
 
-  /// What computes the result. What has been simplified to a part of an argument is copied, because
-  /// a kernel writes to its destination.
+  /// What computes the result, or what is inserted to make it; null if that is an argument. What
+  /// has been simplified to a part of an argument is copied, because a kernel writes to its
+  /// destination.
   static Operation *storedRoot(func::FuncOp kernel, RewriterBase &rewriter) {
     OpOperand &result = kernel.front().getTerminator()->getOpOperand(0);
-    auto slice = result.get().getDefiningOp<tensor::ExtractSliceOp>();
-    if (!slice)
+    if (result.get().getDefiningOp<tensor::ExtractSliceOp>())
+      return copyTo(kernel.getArguments().back(), result, rewriter);
+    auto store = result.get().getDefiningOp<tensor::InsertSliceOp>();
+    if (!store)
       return result.get().getDefiningOp();
-    rewriter.setInsertionPoint(result.getOwner());
-    auto copy = linalg::CopyOp::create(rewriter, slice.getLoc(), slice.getResult(),
-                                       kernel.getArguments().back());
-    copy->setAttr("buddy.tile_dims", rewriter.getDenseI64ArrayAttr(llvm::to_vector(
-                                         llvm::seq<int64_t>(slice.getType().getRank()))));
-    result.set(copy.getResult(0));
+    if (Operation *stored = store.getSource().getDefiningOp())
+      return stored;
+    if (!isWorthTiles(store.getSourceType()))
+      return nullptr;
+    rewriter.setInsertionPoint(store);
+    Value empty =
+        tensor::EmptyOp::create(rewriter, store.getLoc(),
+                                tensor::getMixedSizes(rewriter, store.getLoc(), store.getSource()),
+                                store.getSourceType().getElementType());
+    return copyTo(empty, store.getSourceMutable(), rewriter);
+  }
+
+  /// Puts a copy of what `operand` reads, in `destination`, in its place.
+  static Operation *copyTo(Value destination, OpOperand &operand, RewriterBase &rewriter) {
+    rewriter.setInsertionPoint(operand.getOwner());
+    auto copy =
+        linalg::CopyOp::create(rewriter, operand.getOwner()->getLoc(), operand.get(), destination);
+    int64_t rank = cast<ShapedType>(destination.getType()).getRank();
+    copy->setAttr("buddy.tile_dims",
+                  rewriter.getDenseI64ArrayAttr(llvm::to_vector(llvm::seq<int64_t>(rank))));
+    operand.set(copy.getResult(0));
     return copy;
+  }
+
+  /// Whether threads that copy this together are done before one alone would be.
+  static bool isWorthTiles(ShapedType type) {
+    constexpr int64_t fewest = 1 << 15;
+    return !type.hasStaticShape() || type.getNumElements() >= fewest;
   }
 
   LogicalResult tile(func::FuncOp kernel, RewriterBase &rewriter) {
     Operation *root = storedRoot(kernel, rewriter);
-    if (!root) // simplified to one of its arguments
+    if (!root)
       return success();
-    if (auto store = dyn_cast<tensor::InsertSliceOp>(root))
-      if (Operation *stored = store.getSource().getDefiningOp())
-        root = stored;
     auto dims = root->getAttrOfType<DenseI64ArrayAttr>("buddy.tile_dims");
     auto tileable = dyn_cast<TilingInterface>(root);
     if (!dims || dims.empty() || !tileable)

@@ -44,7 +44,7 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
   cleanUp(pm);
   // Before fusion: a transposed weight must not be fused into a loop over its rows.
   pm.addNestedPass<func::FuncOp>(createPackConvolutionPass(
-      PackConvolutionPassOptions{options.vectorBits, options.hasBf16Dot}));
+      PackConvolutionPassOptions{options.vectorBits, options.hasBf16Dot, options.hasBf16Tiles}));
   pm.addNestedPass<func::FuncOp>(createPackMatmulPass(
       PackMatmulPassOptions{options.vectorBits, options.hasBf16Dot, options.hasInt8Dot}));
   // Before unit extents are folded, which would hide one transposition from the other.
@@ -87,6 +87,7 @@ static void reachTiled(OpPassManager &pm, const CpuOptions &options) {
   tiles.l2Bytes = options.l2Bytes;
   tiles.cores = options.cores;
   tiles.amxRows = options.hasBf16Tiles || options.hasInt8Tiles ? 16 : 1;
+  pm.addNestedPass<func::FuncOp>(createFillBordersPass());
   pm.addNestedPass<func::FuncOp>(createTileKernelsPass(tiles));
   // Tiling makes a producer once for each of its readers.
   cleanUp(pm);
