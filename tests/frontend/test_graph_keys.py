@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
+import os
 
 import pytest
 import torch
@@ -146,13 +147,14 @@ def test_compiler_and_machine_have_their_keys(monkeypatch, tmp_path):
     for owner, name, value in (
         (driver, "find_tool", lambda name: tool),
         (driver, "cpu_fingerprint", lambda: "another"),
+        (os, "sched_getaffinity", lambda process: range(77)),
         (graph_cache, "_sources", lambda: "another"),
         (torch, "__version__", "another"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, value)
             keys.add(key(torch.exp, x))
-    assert None not in keys and len(keys) == 5
+    assert None not in keys and len(keys) == 6
 
 
 def test_lines_have_their_keys():

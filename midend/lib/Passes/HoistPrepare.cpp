@@ -60,16 +60,16 @@ int64_t mostBytesToCopy(MatmulOp op) {
     return any;
   if (isBestTransposed(op) || (isTransposed(op) && isAlongRows(op)))
     return kLargeBytes;
-  constexpr int64_t few = 8, many = 64;
+  constexpr int64_t many = 64;
   if (!isTransposed(op))
-    return rows <= few || rows >= many ? kLargeBytes : any;
+    return rows <= kFewRows || rows >= many ? kLargeBytes : any;
   // Transposed once, if there are tiles enough that have all rows.
   constexpr int64_t manyToTranspose = 128, manyColumns = 2048;
   return rows >= manyToTranspose && columns >= manyColumns ? kVeryLargeBytes : any;
 }
 
-/// Whether this packs a large weight that can as well be read as it lies. Of bf16 only pairs side
-/// by side make the sums of a dot product: it is packed.
+/// Whether this packs a large weight that can as well be read as it lies. One of bf16 cannot: a
+/// decode step takes a seventh longer, and in tiles its pairs would be put side by side each time.
 bool isLargeAndReadsWell(Operation *op) {
   auto pack = dyn_cast<linalg::PackOp>(op);
   if (!pack || !pack.getSourceType().getElementType().isF32())

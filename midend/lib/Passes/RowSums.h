@@ -8,7 +8,7 @@
 //       for k, a vector at once: sums[i, n] += lhs[i, k] * rhs[n, k]
 //       out[i, n] = the lanes of sums[i, n], added up
 //
-// Each row of rhs is read once, and nothing is packed.
+// Each row of rhs comes from memory once, and nothing is packed.
 
 #ifndef BUDDY_LIB_PASSES_ROWSUMS_H
 #define BUDDY_LIB_PASSES_ROWSUMS_H
