@@ -521,7 +521,9 @@ def VectorizeGenericPass
     missed remark.
   }];
   let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
-                        "Width of a vector register in bits.">];
+                        "Width of a vector register in bits.">,
+                 Option<"hasBF16Dot", "has-bf16-dot", "bool", /*default=*/"false",
+                        "Whether the target has AVX512_BF16.">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"

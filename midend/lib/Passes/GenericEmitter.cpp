@@ -56,9 +56,9 @@ bool buddy::isScanned(linalg::LinalgOp op, OpOperand &init) {
 }
 
 GenericEmitter::GenericEmitter(LoopBuilder &b, linalg::LinalgOp op, const VectorBody &body,
-                               GenericSchedule schedule, int64_t bits)
+                               GenericSchedule schedule, int64_t bits, bool hasBF16Dot)
     : b(b), op(op), body(body), schedule(schedule), dimension(schedule.dimension),
-      combiners(this->schedule.combiners), ivs(op.getNumLoops()) {
+      combiners(this->schedule.combiners), hasBF16Dot(hasBF16Dot), ivs(op.getNumLoops()) {
   sums = !combiners.empty() && llvm::all_of(combiners, [](Operation *combiner) {
     return isa_and_nonnull<arith::AddFOp>(combiner);
   });
@@ -87,8 +87,9 @@ void GenericEmitter::emit() {
     if ((int64_t)d != dimension && !llvm::is_contained(schedule.across, d))
       (iterator == utils::IteratorType::parallel ? parallel : reductions).push_back(d);
   if (schedule.across.empty() && !schedule.reduces && !reductions.empty()) {
-    emitFolds(parallel, reductions);
-    return;
+    if (std::optional<SlidingWindow> window = findSlidingWindow(op, dimension))
+      return emitWindows(*window, parallel, reductions);
+    return emitFolds(parallel, reductions);
   }
   nest(parallel, {}, [&](ValueRange) {
     if (!schedule.across.empty())
@@ -147,15 +148,10 @@ void GenericEmitter::emitFolds(ArrayRef<int64_t> parallel, ArrayRef<int64_t> red
 /// `count` vectors of each output, folded over `reductions`.
 Values GenericEmitter::fold(int64_t count, Value mask, ArrayRef<int64_t> reductions) {
   Value start = ivs[dimension];
-  // Outputs are read if the body or a reduction looks at them, else never.
   Values state;
   for (int64_t u = 0; u < count; ++u) {
     ivs[dimension] = b.add(start, u * lanes);
-    for (OpOperand &init : op.getDpsInitsMutable()) {
-      auto type = VectorType::get(lanes, cast<MemRefType>(init.get().getType()).getElementType());
-      bool used = !op.getMatchingBlockArgument(&init).use_empty();
-      state.push_back(used ? b.load(type, init.get(), indicesOf(init), mask) : b.zero(type));
-    }
+    llvm::append_range(state, outputsBefore(mask));
   }
   auto store = [&](ValueRange values, bool scanned) {
     for (int64_t u = 0; u < count; ++u) {
@@ -172,6 +168,20 @@ Values GenericEmitter::fold(int64_t count, Value mask, ArrayRef<int64_t> reducti
   store(state, /*scanned=*/false);
   ivs[dimension] = start;
   return {};
+}
+
+/// A vector of what each output holds, which is read if the body or a reduction looks at it.
+Values GenericEmitter::outputsBefore(Value mask) {
+  Values values;
+  for (OpOperand &init : op.getDpsInitsMutable()) {
+    auto type = VectorType::get(lanes, cast<MemRefType>(init.get().getType()).getElementType());
+    bool used = !op.getMatchingBlockArgument(&init).use_empty();
+    if (initial)
+      values.push_back(b.splat(initial, type));
+    else
+      values.push_back(used ? b.load(type, init.get(), indicesOf(init), mask) : b.zero(type));
+  }
+  return values;
 }
 
 void GenericEmitter::storeOutputs(ValueRange values, Value mask, bool scanned) {

@@ -6,6 +6,7 @@
 //
 // If it is parallel, each vector of outputs stays in registers while the reductions run:
 //   for chunk: for parallel dims: out[chunk] = reduce(out[chunk], in[..., chunk])
+// Where windows overlap, several positions at once (WindowFolds.cpp).
 // If it is a reduction, independent partial results hide its latency, and meet at the end:
 //   for parallel dims: partial = neutral; for chunk: partial = reduce(partial, in[chunk])
 //                      out = reduce(out, partial)
@@ -25,6 +26,7 @@
 
 #include "LoopBuilder.h"
 #include "VectorBody.h"
+#include "WindowFolds.h"
 
 namespace buddy {
 
@@ -52,7 +54,13 @@ public:
   using Values = LoopBuilder::Values;
 
   GenericEmitter(LoopBuilder &b, mlir::linalg::LinalgOp op, const VectorBody &body,
-                 GenericSchedule schedule, int64_t bits);
+                 GenericSchedule schedule, int64_t bits, bool hasBF16Dot);
+
+  /// The outputs hold `value`, in place of what is in memory.
+  void startFrom(Value value) { initial = value; }
+  /// Windows hand their results to `consumer`, an elementwise op that reads them as `input`, in
+  /// place of storing them.
+  void finishWith(GenericEmitter &consumer, mlir::OpOperand &input);
 
   void emit();
 
@@ -70,6 +78,14 @@ private:
                 llvm::function_ref<Values(int64_t, Value, mlir::ValueRange)> body);
   void emitFolds(llvm::ArrayRef<int64_t> parallel, llvm::ArrayRef<int64_t> reductions);
   Values fold(int64_t count, Value mask, llvm::ArrayRef<int64_t> reductions);
+  void emitWindows(SlidingWindow window, llvm::ArrayRef<int64_t> parallel,
+                   llvm::ArrayRef<int64_t> reductions);
+  void foldPositions(const SlidingWindow &window, const WindowBlock &block,
+                     llvm::ArrayRef<int64_t> rows);
+  Values addTaps(const SlidingWindow &window, const WindowBlock &block, mlir::ValueRange sums);
+  Values addDots(const SlidingWindow &window, const WindowBlock &block, mlir::ValueRange sums);
+  void finish(mlir::ValueRange results, Value mask);
+  Values outputsBefore(Value mask);
   void emitReduction(llvm::ArrayRef<int64_t> otherReductions);
   Values foldChunk(int64_t unroll, Value mask, mlir::ValueRange before);
   void emitSquares();
@@ -93,10 +109,15 @@ private:
   GenericSchedule schedule;
   int64_t dimension, lanes;
   llvm::ArrayRef<mlir::Operation *> combiners;
+  bool hasBF16Dot;
   bool sums; // whether every output is one
   Values extents, ivs;
   Value rowCount; // elements of `across`
-  // Of each crossing operand: the dimensions of `across` as one, and the square's vector.
+  Value initial;
+  GenericEmitter *consumer = nullptr;
+  mlir::OpOperand *consumed = nullptr;
+  // Of each crossing operand: the dimensions of `across` as one, and the square's vector. That of
+  // what another op hands over is here too.
   llvm::DenseMap<mlir::OpOperand *, Value> joined, crossed;
 };
 

@@ -51,6 +51,58 @@ int64_t elementsOfTile(func::FuncOp kernel, int64_t alone, const TileModel &mode
   return model.schedule.scaledColumns(model.schedule.scaledRows(elements));
 }
 
+/// Lines and positions of a tile of windows: its share of what neighbours read too is small, and what
+/// one vector of channels reads of them stays in L1.
+constexpr int64_t kWindowLines = 16;
+
+/// Positions that are computed together.
+constexpr int64_t kWindowPositions = 8;
+
+/// Tiles for each core, where windows are of so few positions that their channels are shared.
+constexpr int64_t kWindowTiles = 4;
+
+/// Channels are read together with their neighbours: whole lines of the cache.
+constexpr int64_t kWindowChannels = 32;
+
+/// Tiles of windows over lines of positions with their channels last: some lines by some positions
+/// with all channels, if there are enough of these.
+std::optional<SmallVector<int64_t>> windowTiles(func::FuncOp kernel, Operation *root,
+                                                ArrayRef<int64_t> dims, const TileModel &model) {
+  bool found = false;
+  int64_t bytes = 0, ops = 0;
+  SmallVector<int64_t> extents = loopExtents(root);
+  int64_t rank = extents.size();
+  kernel.walk([&](linalg::GenericOp op) {
+    ++ops;
+    for (Type type : op->getResultTypes())
+      bytes += llvm::divideCeil(cast<ShapedType>(type).getElementTypeBitWidth(), 8);
+    auto type = cast<ShapedType>(op->getResult(0).getType());
+    found |= readsWindows(op) && op.getNumReductionLoops() != 0 && type.getRank() == rank;
+  });
+  if (!found || rank < 2 || !llvm::is_contained(dims, rank - 2))
+    return std::nullopt;
+  SmallVector<int64_t> tiles(rank, 0);
+  // Results that two ops pass on to each other are never stored.
+  int64_t positions = ops <= 2 ? kWindowLines * kWindowLines
+                               : std::max<int64_t>(1, model.l1Bytes / (bytes * extents[rank - 1]));
+  int64_t count = 1;
+  for (int64_t loop = rank - 2; loop >= 0; --loop) {
+    if (!llvm::is_contained(dims, loop))
+      return std::nullopt;
+    int64_t fewest = loop == rank - 2 ? kWindowPositions : 1;
+    tiles[loop] = evenTile(extents[loop], std::clamp(positions, fewest, kWindowLines));
+    positions /= tiles[loop];
+    count *= llvm::divideCeil(extents[loop], tiles[loop]);
+  }
+  if (llvm::is_contained(dims, rank - 1)) {
+    int64_t units = llvm::divideCeil(extents[rank - 1], kWindowChannels);
+    int64_t parts = llvm::divideCeil(kWindowTiles * model.cores, count);
+    tiles[rank - 1] =
+        kWindowChannels * evenTile(units, std::max<int64_t>(1, units / parts));
+  }
+  return tiles;
+}
+
 /// Rows of a tile whose operand is transposed: several squares of a vector's length, so that what
 /// is read and what is written are both runs of some cache lines.
 constexpr int64_t kTransposedRows = 64;
@@ -189,6 +241,9 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
       return success();
     TileModel model{l1Bytes, l2Bytes, cores, amxRows, Schedule::of(kernel)};
     ProductTiles tiles = inLoopsOf(root, productTiles(kernel, model));
+    if (tiles.sizes.empty() && !getenv("OLDW"))
+      tiles.sizes = windowTiles(kernel, root, dims.asArrayRef(), model)
+                        .value_or(SmallVector<int64_t>());
     if (tiles.sizes.empty())
       tiles.sizes = rowTiles(root, dims.asArrayRef(), elementsOfTile(kernel, tileElements, model));
     if (failed(tileAndFuse(tileable, tiles.sizes, tiles.order, rewriter)))

@@ -156,57 +156,165 @@ bool scansAreElementwise(linalg::LinalgOp op) {
   });
 }
 
+/// How the loops of `op` become vectors; or why they cannot.
+StringRef chooseSchedule(linalg::LinalgOp op, GenericSchedule &schedule) {
+  if (!op.hasPureBufferSemantics())
+    return "operands are tensors: bufferize first";
+  if (!hasKnownExtents(op))
+    return "a loop runs over no dimension of an operand";
+  for (OpOperand &init : op.getDpsInitsMutable())
+    if (isScanned(op, init) && !op.getMatchingBlockArgument(&init).use_empty())
+      return "a scan reads what its output held before";
+  if (std::optional<int64_t> dimension = chooseDimension(op))
+    schedule.dimension = *dimension;
+  else if (std::optional<GenericSchedule> squares = chooseSquares(op))
+    schedule = *squares;
+  else
+    return "no dimension is contiguous in all operands";
+  schedule.combiners = findCombiners(op);
+  schedule.reduces =
+      op.getIteratorTypesArray()[schedule.dimension] == utils::IteratorType::reduction;
+  if (!schedule.reduces)
+    return "";
+  if (!hasPlainMaps(op))
+    return "vectors along a window would be short";
+  for (OpOperand &init : op.getDpsInitsMutable())
+    if (isScanned(op, init) && !op.getMatchingIndexingMap(&init).isPermutation())
+      return "an output has an element for some steps of a reduction only";
+  if (!scansAreElementwise(op))
+    return "vectors along a scan would need each other's results";
+  if (schedule.combiners.empty())
+    return "the reduction is not a fold by one known operation";
+  return "";
+}
+
 struct VectorizeGeneric : OpInterfaceRewritePattern<linalg::LinalgOp> {
-  VectorizeGeneric(MLIRContext *context, int64_t bits)
-      : OpInterfaceRewritePattern(context), bits(bits) {}
+  VectorizeGeneric(MLIRContext *context, int64_t bits, bool hasBF16Dot)
+      : OpInterfaceRewritePattern(context), bits(bits), hasBF16Dot(hasBF16Dot) {}
 
   LogicalResult matchAndRewrite(linalg::LinalgOp op, PatternRewriter &rewriter) const override {
-    auto refuse = [&](StringRef why) { return missed(rewriter, op, "vectorize-generic", why); };
-    if (!op.hasPureBufferSemantics())
-      return refuse("operands are tensors: bufferize first");
-    if (!hasKnownExtents(op))
-      return refuse("a loop runs over no dimension of an operand");
-    for (OpOperand &init : op.getDpsInitsMutable())
-      if (isScanned(op, init) && !op.getMatchingBlockArgument(&init).use_empty())
-        return refuse("a scan reads what its output held before");
     GenericSchedule schedule;
-    if (std::optional<int64_t> dimension = chooseDimension(op))
-      schedule.dimension = *dimension;
-    else if (std::optional<GenericSchedule> squares = chooseSquares(op))
-      schedule = *squares;
-    else
-      return refuse("no dimension is contiguous in all operands");
+    StringRef why = chooseSchedule(op, schedule);
     VectorBody body(op, schedule.dimension);
-    if (!body.refusal().empty())
-      return refuse(body.refusal());
-    schedule.combiners = findCombiners(op);
-    schedule.reduces =
-        op.getIteratorTypesArray()[schedule.dimension] == utils::IteratorType::reduction;
-    if (schedule.reduces) {
-      if (!hasPlainMaps(op))
-        return refuse("vectors along a window would be short");
-      for (OpOperand &init : op.getDpsInitsMutable())
-        if (isScanned(op, init) && !op.getMatchingIndexingMap(&init).isPermutation())
-          return refuse("an output has an element for some steps of a reduction only");
-      if (!scansAreElementwise(op))
-        return refuse("vectors along a scan would need each other's results");
-      if (schedule.combiners.empty())
-        return refuse("the reduction is not a fold by one known operation");
-    }
+    if (why.empty())
+      why = body.refusal();
+    if (!why.empty())
+      return missed(rewriter, op, "vectorize-generic", why);
     LoopBuilder b(op.getLoc(), rewriter);
-    GenericEmitter(b, op, body, schedule, bits).emit();
+    GenericEmitter(b, op, body, schedule, bits, hasBF16Dot).emit();
     rewriter.eraseOp(op);
     return success();
   }
 
   int64_t bits;
+  bool hasBF16Dot;
+};
+
+/// Whether `op` only computes indices and views, or makes room.
+bool touchesNoElements(Operation *op) {
+  return (isMemoryEffectFree(op) && !op->hasTrait<OpTrait::IsTerminator>()) ||
+         isa<memref::AllocaOp>(op);
+}
+
+/// A fold over windows whose results never need to be in memory: they start from what a fill
+/// stores, and their only reader, an elementwise op, takes each as it is made.
+class WindowGroup {
+public:
+  explicit WindowGroup(linalg::LinalgOp op) : fold(op) {
+    if (fold.getNumDpsInits() != 1 || !chooseSchedule(fold, schedule).empty() ||
+        schedule.reduces || !schedule.across.empty() ||
+        !findSlidingWindow(fold, schedule.dimension))
+      return;
+    results = fold.getDpsInits()[0];
+    Operation *before = fold->getPrevNode(), *after = fold->getNextNode();
+    while (before && touchesNoElements(before))
+      before = before->getPrevNode();
+    while (touchesNoElements(after))
+      after = after->getNextNode();
+    fill = dyn_cast_or_null<linalg::FillOp>(before);
+    if (fill && fill.getOutputs()[0] != results)
+      fill = {};
+    if (auto generic = dyn_cast<linalg::GenericOp>(after); generic && canConsume(generic))
+      consumer = generic;
+  }
+
+  bool isGroup() const { return fill || consumer; }
+
+  /// One nest of loops in place of all of them, if their bodies have vector forms.
+  void vectorize(RewriterBase &rewriter, int64_t bits, bool hasBF16Dot) {
+    VectorBody body(fold, schedule.dimension);
+    std::optional<VectorBody> bodyOfConsumer;
+    if (consumer)
+      bodyOfConsumer.emplace(consumer, consumerSchedule.dimension);
+    if (!body.refusal().empty() || (consumer && !bodyOfConsumer->refusal().empty()))
+      return;
+    rewriter.setInsertionPoint(consumer ? consumer : fold);
+    LoopBuilder b(fold.getLoc(), rewriter);
+    GenericEmitter emitter(b, fold, body, schedule, bits, hasBF16Dot);
+    if (fill)
+      emitter.startFrom(fill.getInputs()[0]);
+    if (consumer) {
+      GenericEmitter finisher(b, consumer, *bodyOfConsumer, consumerSchedule, bits, hasBF16Dot);
+      emitter.finishWith(finisher, *consumed);
+      emitter.emit();
+      rewriter.eraseOp(consumer);
+    } else {
+      emitter.emit();
+    }
+    rewriter.eraseOp(fold);
+    if (fill)
+      rewriter.eraseOp(fill);
+  }
+
+private:
+  bool canConsume(linalg::GenericOp op) {
+    // An output that is one of the fold's inputs would be written too early.
+    auto isFoldsInput = [&](Value out) {
+      return llvm::any_of(fold.getDpsInputs(), [&](Value in) {
+        return isMemRef(in) && findBuffer(in) == findBuffer(out);
+      });
+    };
+    if (!results.getDefiningOp<memref::AllocaOp>() || op.getNumReductionLoops() != 0 ||
+        llvm::any_of(op.getDpsInits(), isFoldsInput) || llvm::count(op->getOperands(), results) != 1)
+      return false;
+    for (Operation *user : results.getUsers())
+      if (user != fold && user != fill && user != op)
+        return false;
+    consumed = llvm::find_if(op->getOpOperands(),
+                             [&](OpOperand &operand) { return operand.get() == results; });
+    if (op.isDpsInit(consumed) || !chooseSchedule(op, consumerSchedule).empty() ||
+        !consumerSchedule.across.empty())
+      return false;
+    auto placeOf = [](AffineMap map, int64_t loop) {
+      return map.getResultPosition(getAffineDimExpr(loop, map.getContext()));
+    };
+    AffineMap read = op.getMatchingIndexingMap(consumed);
+    AffineMap made = fold.getMatchingIndexingMap(fold.getDpsInitOperand(0));
+    return read.isPermutation() && placeOf(read, consumerSchedule.dimension) ==
+                                       placeOf(made, schedule.dimension);
+  }
+
+  linalg::LinalgOp fold;
+  linalg::FillOp fill;        // or null
+  linalg::GenericOp consumer; // or null
+  Value results;
+  OpOperand *consumed = nullptr; // of the consumer
+  GenericSchedule schedule, consumerSchedule;
 };
 
 struct VectorizeGenericPass : impl::VectorizeGenericPassBase<VectorizeGenericPass> {
   using Base::Base;
   void runOnOperation() override {
+    std::vector<WindowGroup> groups;
+    getOperation()->walk([&](linalg::LinalgOp op) {
+      if (WindowGroup group(op); group.isGroup())
+        groups.push_back(group);
+    });
+    IRRewriter rewriter(&getContext());
+    for (WindowGroup &group : groups)
+      group.vectorize(rewriter, vectorBits, hasBF16Dot);
     RewritePatternSet patterns(&getContext());
-    patterns.add<VectorizeGeneric>(&getContext(), vectorBits);
+    patterns.add<VectorizeGeneric>(&getContext(), vectorBits, hasBF16Dot);
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
 };
