@@ -29,10 +29,12 @@ static Value inputOf(LoopBuilder &b, ConvOp op) {
   return memref::CollapseShapeOp::create(b, op.getInput(), groups);
 }
 
-ConvolutionLoops::ConvolutionLoops(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine)
+ConvolutionLoops::ConvolutionLoops(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine,
+                                   EpilogueEmitter *epilogue)
     : b(b), op(op), out(op.getInit()), rank(cast<MemRefType>(out.getType()).getRank()),
       first(rank - 1 - op.spatialRank()), input(inputOf(b, op)), tiling(tilingOf(op, machine)),
       rhs(b, op.getRhs(), tiling), product(b, input, rhs, out) {
+  product.finishWith(epilogue);
   if (op.sharesPanels())
     product.shareLanes({op.getGroup()[0], op.getGroup()[1]});
 }

@@ -13,7 +13,9 @@ namespace buddy {
 /// of its elements (`ConvOp::readsRows`).
 class ConvolutionLoops {
 public:
-  ConvolutionLoops(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine);
+  /// Results go to `epilogue`, if there is one, in place of memory.
+  ConvolutionLoops(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine,
+                   EpilogueEmitter *epilogue);
   void emit();
 
 private:

@@ -47,14 +47,6 @@ int64_t buddy::numPrefetchedInputs(linalg::LinalgOp op) {
   return count ? count.getInt() : 0;
 }
 
-bool buddy::isScanned(linalg::LinalgOp op, OpOperand &init) {
-  AffineMap map = op.getMatchingIndexingMap(&init);
-  for (auto [loop, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
-    if (iterator == utils::IteratorType::reduction && map.isFunctionOfDim(loop))
-      return true;
-  return false;
-}
-
 GenericEmitter::GenericEmitter(LoopBuilder &b, linalg::LinalgOp op, const VectorBody &body,
                                GenericSchedule schedule, int64_t bits, bool hasBF16Dot)
     : b(b), op(op), body(body), schedule(schedule), dimension(schedule.dimension),
@@ -168,6 +160,14 @@ Values GenericEmitter::fold(int64_t count, Value mask, ArrayRef<int64_t> reducti
   store(state, /*scanned=*/false);
   ivs[dimension] = start;
   return {};
+}
+
+void GenericEmitter::emitAt(OpOperand &input, ValueRange indices, Value value, Value mask) {
+  lanes = cast<VectorType>(value.getType()).getNumElements();
+  for (auto [expr, index] : llvm::zip(op.getMatchingIndexingMap(&input).getResults(), indices))
+    ivs[cast<AffineDimExpr>(expr).getPosition()] = index;
+  crossed[&input] = value;
+  storeOutputs(emitChunk(1, mask, outputsBefore(mask)), mask, /*scanned=*/false);
 }
 
 /// A vector of what each output holds, which is read if the body or a reduction looks at it.

@@ -24,29 +24,18 @@
 #ifndef BUDDY_LIB_PASSES_GENERICEMITTER_H
 #define BUDDY_LIB_PASSES_GENERICEMITTER_H
 
+#include "GenericSchedule.h"
 #include "LoopBuilder.h"
 #include "VectorBody.h"
 #include "WindowFolds.h"
 
 namespace buddy {
 
-/// How the loops of one op become vectors.
-struct GenericSchedule {
-  int64_t dimension = 0; // along which vectors run
-  // Along which the crossing operands are contiguous, if there are any; the outermost first.
-  llvm::SmallVector<int64_t> across;
-  bool reduces = false; // whether `dimension` is a reduction
-  // For each output what folds it, null for one that is scanned; none where an output has no
-  // single such operation, which it needs if the vectors reduce.
-  llvm::SmallVector<mlir::Operation *> combiners;
-};
-
 /// An attribute: how many of an op's last inputs are not read but only fetched into the cache.
 constexpr llvm::StringLiteral kPrefetchedInputs = "buddy.prefetched_inputs";
 int64_t numPrefetchedInputs(mlir::linalg::LinalgOp op);
 
-/// Whether each step of a reduction has an element of its own in `init`.
-bool isScanned(mlir::linalg::LinalgOp op, mlir::OpOperand &init);
+class EpilogueEmitter;
 
 class GenericEmitter {
 public:
@@ -58,11 +47,13 @@ public:
 
   /// The outputs hold `value`, in place of what is in memory.
   void startFrom(Value value) { initial = value; }
-  /// Windows hand their results to `consumer`, an elementwise op that reads them as `input`, in
-  /// place of storing them.
-  void finishWith(GenericEmitter &consumer, mlir::OpOperand &input);
+  /// Results of windows go to `epilogue`, in place of memory.
+  void finishWith(EpilogueEmitter &epilogue);
 
   void emit();
+
+  /// One vector, of as many lanes as `value` has: what `input` reads, at `indices` of it.
+  void emitAt(mlir::OpOperand &input, mlir::ValueRange indices, Value value, Value mask);
 
 private:
   using Body = llvm::function_ref<Values(mlir::ValueRange)>;
@@ -114,8 +105,7 @@ private:
   Values extents, ivs;
   Value rowCount; // elements of `across`
   Value initial;
-  GenericEmitter *consumer = nullptr;
-  mlir::OpOperand *consumed = nullptr;
+  EpilogueEmitter *epilogue = nullptr;
   // Of each crossing operand: the dimensions of `across` as one, and the square's vector. That of
   // what another op hands over is here too.
   llvm::DenseMap<mlir::OpOperand *, Value> joined, crossed;

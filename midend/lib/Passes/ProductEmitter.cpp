@@ -269,7 +269,12 @@ Value ProductEmitter::loadOut(Value row, int64_t vector) {
 void ProductEmitter::storeSums(Value row, int64_t count, ValueRange sums) {
   Type element = cast<MemRefType>(out.getType()).getElementType();
   for (int64_t i = 0; i < count; ++i)
-    for (int64_t j = 0; j < tiling.vectors; ++j)
-      b.store(b.convert(sums[i * tiling.vectors + j], element), out,
-              rows->outAt(b.add(row, i), rhs.columns[j]), rhs.masks[j]);
+    for (int64_t j = 0; j < tiling.vectors; ++j) {
+      Value sum = b.convert(sums[i * tiling.vectors + j], element), mask = rhs.masks[j];
+      Values indices = rows->outAt(b.add(row, i), rhs.columns[j]);
+      if (epilogue && rows->isLast)
+        epilogue->emit(indices, sum, mask);
+      else
+        b.store(sum, out, indices, mask);
+    }
 }

@@ -18,6 +18,7 @@
 #define BUDDY_LIB_PASSES_PRODUCTEMITTER_H
 
 #include "AMXTile.h"
+#include "Epilogue.h"
 #include "RightHandSide.h"
 
 namespace buddy {
@@ -44,6 +45,7 @@ public:
     OverRuns overRuns = {}; // loops over the runs that add something, if not all of them do
     /// Of what lhs is gone through next, the element to fetch while this one is read; may be none.
     llvm::function_ref<Values(Value row, Value k)> nextAt = {};
+    bool isLast = true; // part of the depth: nothing is added to the sums later
   };
 
   /// Of several that share a vector: lhs has `depth` elements of one after those of the other.
@@ -57,6 +59,8 @@ public:
   void readFrom(Value memref) { lhs = memref; }
   /// Where results go from now on.
   void writeTo(Value memref) { out = memref; }
+  /// Sums that are complete go to `epilogue`, in place of memory.
+  void finishWith(EpilogueEmitter *taker) { epilogue = taker; }
   /// From now on, each lane reads the elements of lhs that are its group's.
   void shareLanes(Group described) { group = described; }
   /// The product of `rows` and the panel at hand.
@@ -94,6 +98,7 @@ private:
   mlir::Type lhsElement;
   mlir::VectorType sumType;
   std::optional<AMXTile> tile;
+  EpilogueEmitter *epilogue = nullptr;
   std::optional<Group> group;
   // Of what is being emitted.
   Value run;

@@ -14,7 +14,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
-#include "mlir/Transforms/WalkPatternRewriteDriver.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -36,9 +36,10 @@ using Values = LoopBuilder::Values;
 ///     out = sums                                 where they waited aside
 class MatmulLoops {
 public:
-  MatmulLoops(LoopBuilder &b, MatmulOp op, RightHandSide &rhs, MatmulBlocking blocking, bool packs)
+  MatmulLoops(LoopBuilder &b, MatmulOp op, RightHandSide &rhs, MatmulBlocking blocking, bool packs,
+              EpilogueEmitter *epilogue)
       : b(b), op(op), rhs(rhs), product(b, op.getLhs(), rhs, op.getInit()), blocking(blocking),
-        packs(packs), rank(cast<MemRefType>(op.getInit().getType()).getRank()),
+        packs(packs), epilogue(epilogue), rank(cast<MemRefType>(op.getInit().getType()).getRank()),
         rowCount(b.dim(op.getInit(), rank - 2)), columnCount(b.dim(op.getInit(), rank - 1)),
         depth(b.dim(op.getLhs(), rank - 1)) {
     rowsAtOnce = std::min(constantOf(rowCount).value_or(kTileRows), kMostBlockRows);
@@ -48,6 +49,7 @@ public:
       allocateCopy();
     if (blocking.waitsAside)
       allocateSums();
+    product.finishWith(epilogue);
   }
 
   void emit() {
@@ -106,29 +108,41 @@ private:
       storeSums(part);
   }
 
+  /// Of the depth; what is computed of the sums follows the last one.
+  struct Block {
+    Value start, length;
+    bool adds, isLast;
+  };
+
   void emitBlocks(const Part &part) {
     if (blocking.depth == 0)
-      return emitBlock(part, b.index(0), depth, /*adds=*/false);
-    Value block = b.index(blocking.depth), whole = b.roundDown(depth, blocking.depth);
+      return emitBlock(part, {b.index(0), depth, /*adds=*/false, /*isLast=*/true});
+    int64_t size = blocking.depth;
     std::optional<int64_t> known = constantOf(depth);
     if (!known) {
-      emitBlock(part, b.index(0), b.min(depth, block), /*adds=*/false);
-      return b.loop(block, depth, blocking.depth, [&](Value start) {
-        emitBlock(part, start, b.min(b.sub(depth, start), block), /*adds=*/true);
+      Value block = b.index(size);
+      emitBlock(part, {b.index(0), b.min(depth, block), /*adds=*/false, /*isLast=*/false});
+      return b.loop(block, depth, size, [&](Value start) {
+        Value length = b.min(b.sub(depth, start), block);
+        emitBlock(part, {start, length, /*adds=*/true, /*isLast=*/false});
       });
     }
     // Blocks of a known size need no remainders.
-    emitBlock(part, b.index(0), block, /*adds=*/false);
-    b.loop(block, whole, blocking.depth,
-           [&](Value start) { emitBlock(part, start, block, /*adds=*/true); });
-    if (int64_t rest = *known % blocking.depth)
-      emitBlock(part, whole, b.index(rest), /*adds=*/true);
+    int64_t last = (*known - 1) / size * size;
+    bool isEven = *known % size == 0;
+    if (last > 0)
+      emitBlock(part, {b.index(0), b.index(size), /*adds=*/false, /*isLast=*/false});
+    b.loop(b.index(size), b.index(isEven && !epilogue ? *known : last), size, [&](Value start) {
+      emitBlock(part, {start, b.index(size), /*adds=*/true, /*isLast=*/false});
+    });
+    if (last == 0 || !isEven || epilogue)
+      emitBlock(part, {b.index(last), b.index(*known - last), last > 0, /*isLast=*/true});
   }
 
-  void emitBlock(const Part &part, Value start, Value length, bool adds) {
+  void emitBlock(const Part &part, const Block &block) {
     if (copy)
-      copyBlock(part, start, length);
-    emitPanels(part, start, length, adds);
+      copyBlock(part, block.start, block.length);
+    emitPanels(part, block);
   }
 
   void copyBlock(const Part &part, Value start, Value length) {
@@ -149,7 +163,8 @@ private:
   }
 
   /// The part's rows times a block of its columns.
-  void emitPanels(const Part &part, Value start, Value length, bool adds) {
+  void emitPanels(const Part &part, const Block &block) {
+    Value start = block.start, length = block.length;
     auto lhsAt = [&](Value row, Value, Value k) {
       if (copy)
         return Values{row, k};
@@ -169,7 +184,8 @@ private:
     if (sums)
       product.writeTo(sums);
     Value from = packs ? Value() : start;
-    ProductEmitter::Rows rows{part.rows, 1, length, adds, from, lhsAt, outAt};
+    ProductEmitter::Rows rows{part.rows, 1, length, block.adds, from, lhsAt, outAt};
+    rows.isLast = block.isLast;
     auto nextAt = [&](Value row, Value k) { return nextBlockAt(part, start, length, row, k); };
     // What lies further along the same rows the CPU fetches by itself, unless it is copied at once.
     if (blocking.streamsLhs && (copy || blocking.depth == 0))
@@ -239,19 +255,20 @@ private:
   ProductEmitter product;
   MatmulBlocking blocking;
   bool packs;
+  EpilogueEmitter *epilogue;
   int64_t rank, rowsAtOnce, columnsAtOnce = kWaitingColumns;
   Value rowCount, columnCount, depth, copy, sums;
   Values batch;
 };
 
-void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
+void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine, EpilogueEmitter *epilogue) {
   Value lhs = op.getLhs();
   Type element = getElementTypeOrSelf(lhs);
   MatmulBlocking blocking(op);
   if (op.isPacked()) {
     ProductTiling tiling(element, cast<MemRefType>(op.getRhs().getType()), machine);
     RightHandSide rhs(b, op.getRhs(), tiling);
-    return MatmulLoops(b, op, rhs, blocking, /*packs=*/false).emit();
+    return MatmulLoops(b, op, rhs, blocking, /*packs=*/false, epilogue).emit();
   }
   if (blocking.alongRows)
     return RowSums(b, op, blocking, machine).emit();
@@ -267,38 +284,57 @@ void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine) {
   RightHandSide rhs(b, op.getRhs(), op.getTransposed(), packs ? packedDepth : 0, tiling);
   if (!packs)
     rhs.fetchAhead(blocking.depth);
-  MatmulLoops(b, op, rhs, blocking, packs).emit();
+  MatmulLoops(b, op, rhs, blocking, packs, epilogue).emit();
 }
 
-void emit(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine) {
-  ConvolutionLoops(b, op, machine).emit();
+void emit(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine, EpilogueEmitter *epilogue) {
+  ConvolutionLoops(b, op, machine, epilogue).emit();
 }
 
-template <typename Op> struct VectorizeProduct : OpRewritePattern<Op> {
-  VectorizeProduct(MLIRContext *context, ProductTiling::Machine machine)
-      : OpRewritePattern<Op>(context), machine(machine) {}
+/// Whether sums of `op` are complete in registers, each at a place of the code that only does that.
+bool completesInRegisters(MatmulOp op) {
+  MatmulBlocking blocking(op);
+  int64_t depth = cast<MemRefType>(op.getLhs().getType()).getShape().back();
+  return !blocking.alongRows && !blocking.waitsAside && !blocking.streams &&
+         (blocking.depth == 0 || !ShapedType::isDynamic(depth));
+}
 
-  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
-    StringRef why = refuseProduct(op->getOperand(0), op->getOperand(1), op.getInit(), machine);
-    if (!why.empty())
-      return missed(rewriter, op, "vectorize-matmul", why);
-    LoopBuilder b(op.getLoc(), rewriter);
-    emit(b, op, machine);
-    rewriter.eraseOp(op);
-    return success();
-  }
+bool completesInRegisters(ConvOp op) { return true; }
 
-  ProductTiling::Machine machine;
-};
+template <typename Op>
+void vectorize(Op op, RewriterBase &rewriter, const ProductTiling::Machine &machine) {
+  Value out = op.getInit();
+  StringRef why = refuseProduct(op->getOperand(0), op->getOperand(1), out, machine);
+  if (!why.empty())
+    return missed(op, "vectorize-matmul", why);
+  std::optional<Epilogue> epilogue;
+  if (completesInRegisters(op))
+    epilogue = Epilogue::of(op, out, cast<MemRefType>(out.getType()).getRank() - 1);
+  rewriter.setInsertionPoint(epilogue ? epilogue->op.getOperation() : op.getOperation());
+  LoopBuilder b(op.getLoc(), rewriter);
+  std::optional<EpilogueEmitter> emitter;
+  if (epilogue)
+    emitter.emplace(b, *epilogue, machine.vectorBits);
+  emit(b, op, machine, emitter ? &*emitter : nullptr);
+  if (epilogue)
+    rewriter.eraseOp(epilogue->op);
+  rewriter.eraseOp(op);
+}
 
 struct VectorizeMatmulPass : impl::VectorizeMatmulPassBase<VectorizeMatmulPass> {
   using Base::Base;
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
     ProductTiling::Machine machine{vectorBits, tileRows,     hasBF16Dot,
                                    hasInt8Dot, hasBF16Tiles, hasInt8Tiles};
-    patterns.add<VectorizeProduct<MatmulOp>, VectorizeProduct<ConvOp>>(&getContext(), machine);
-    walkAndApplyPatterns(getOperation(), std::move(patterns));
+    SmallVector<Operation *> products;
+    getOperation()->walk([&](Operation *op) {
+      if (isa<MatmulOp, ConvOp>(op))
+        products.push_back(op);
+    });
+    IRRewriter rewriter(&getContext());
+    for (Operation *op : products)
+      TypeSwitch<Operation *>(op).Case<MatmulOp, ConvOp>(
+          [&](auto product) { vectorize(product, rewriter, machine); });
   }
 };
 

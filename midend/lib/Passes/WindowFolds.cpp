@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "WindowFolds.h"
-#include "GenericEmitter.h"
+#include "Epilogue.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -230,20 +230,11 @@ Values GenericEmitter::addDots(const SlidingWindow &window, const WindowBlock &b
   return next;
 }
 
-void GenericEmitter::finishWith(GenericEmitter &consumer, OpOperand &input) {
-  this->consumer = &consumer;
-  consumed = &input;
-  consumer.lanes = lanes;
-}
+void GenericEmitter::finishWith(EpilogueEmitter &taker) { epilogue = &taker; }
 
-/// Stores results, or what is computed of them.
+/// Stores results, or hands them on.
 void GenericEmitter::finish(ValueRange results, Value mask) {
-  if (!consumer)
+  if (!epilogue)
     return storeOutputs(results, mask, /*scanned=*/false);
-  AffineMap map = consumer->op.getMatchingIndexingMap(consumed);
-  for (auto [expr, index] : llvm::zip(map.getResults(), indicesOf(*op.getDpsInitOperand(0))))
-    consumer->ivs[cast<AffineDimExpr>(expr).getPosition()] = index;
-  consumer->crossed[consumed] = results.front();
-  Values before = consumer->outputsBefore(mask);
-  consumer->storeOutputs(consumer->emitChunk(1, mask, before), mask, /*scanned=*/false);
+  epilogue->emit(indicesOf(*op.getDpsInitOperand(0)), results.front(), mask);
 }
