@@ -33,21 +33,24 @@ def buddy(
     del mode  # levels of effort that other backends have
     with _errors_as_they_are():
         chosen = Options.parse(options)
-        inference = not torch.is_grad_enabled()
-        key = graph_cache.key_of(chosen, graph_module, example_inputs) if inference else None
+        training = has_gradients(graph_module, example_inputs)
+        key = None if training else graph_cache.key_of(chosen, graph_module, example_inputs)
         if key is not None and (launch := graph_cache.load(key, chosen)):
             return launch
-        if inference:
+        if not training:
             capture_attention(graph_module)
         from .compilation import compile_captured  # not on top: it brings MLIR with it
 
-        freeze = freezes(chosen, inference)
-        return compile_captured(chosen, freeze, key, graph_module, example_inputs)
+        return compile_captured(chosen, training, key, graph_module, example_inputs)
 
 
-def freezes(options: Options, inference: bool) -> bool:
-    """Parameters are bound once only while no gradient can change them."""
-    return inference if options.freeze is None else options.freeze and inference
+def has_gradients(graph_module: fx.GraphModule, example_inputs: Sequence[Any]) -> bool:
+    """Whether anything that the graph reads has a gradient, as AOTAutograd decides it: not where
+    all tensors and parameters are plain, even if gradients are enabled."""
+    tensors = (*example_inputs, *graph_module.parameters(), *graph_module.buffers())
+    return torch.is_grad_enabled() and any(
+        isinstance(x, torch.Tensor) and x.requires_grad for x in tensors
+    )
 
 
 class _errors_as_they_are:  # noqa: N801 - used like a function

@@ -50,24 +50,30 @@ Compiled = Callable[[Sequence[Any]], Sequence[Any]]
 
 def compile_captured(
     options: Options,
-    freeze: bool,
+    training: bool,
     key: str | None,
     graph_module: fx.GraphModule,
     example_inputs: Sequence[Any],
 ) -> Callable:
     """The graph that Dynamo captured, through AOTAutograd; `key`: to be kept in the graph cache."""
+    freeze = freezes(options, training)
     compile_as = functools.partial(_compile_graph, options)
     keep = functools.partial(graph_cache.store, key, len(example_inputs)) if key else None
     backend = aot_autograd(
         fw_compiler=functools.partial(_compile_forward, options),
         bw_compiler=functools.partial(compile_as, False),
         inference_compiler=functools.partial(compile_as, freeze, keep=keep),
-        decompositions=decompositions(training=torch.is_grad_enabled()),
+        decompositions=decompositions(training=training),
         keep_inference_input_mutations=True,
     )
     # The graph makes the tokens that order effects itself: its arguments are the user's own.
     with torch._functorch.config.patch(unlift_effect_tokens=True):
         return backend(graph_module, example_inputs)
+
+
+def freezes(options: Options, training: bool) -> bool:
+    """Parameters are bound once only while no gradient can change them."""
+    return not training and options.freeze is not False
 
 
 def _compile_graph(

@@ -75,3 +75,21 @@ def test_cache(length, position):
 
     check(step, (1, 4, length, 16), *[(1, 2, length, 16)] * 2, *[(1, 2, 32, 16)] * 2,
           torch.tensor([position]), tolerance=TOLERANCE)  # fmt: skip
+
+
+
+@pytest.mark.parametrize("has_gradient", [False, True])
+def test_one_op_unless_there_are_gradients(has_gradient, tmp_path):
+    """Gradients may be enabled where no input has one, as they are by default."""
+    torch._dynamo.reset()
+    q, k, v = (torch.randn(1, 2, 9, 16) for _ in range(3))
+    q.requires_grad_(has_gradient)
+    expected = F.scaled_dot_product_attention(q, k, v)
+    attend = torch.compile(
+        F.scaled_dot_product_attention, backend="buddy", options={"dump_dir": tmp_path}
+    )
+    answer = attend(q, k, v)
+    torch.testing.assert_close(answer, expected)
+    assert answer.requires_grad == has_gradient
+    graphs = "".join(path.read_text() for path in tmp_path.rglob("00-graph.mlir"))
+    assert ("buddy.attention" in graphs) != has_gradient

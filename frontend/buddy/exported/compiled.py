@@ -12,8 +12,7 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from ..backend import freezes
-from ..compilation import compile_graph
+from ..compilation import compile_graph, freezes
 from ..errors import InputError
 from ..executable import SizeFunction, symbol_sources
 from ..options import Options
@@ -46,7 +45,7 @@ class CompiledProgram:
         }
         self._targets = program.targets
         self._tensors = list(self._state.values())
-        static = frozenset(range(len(self._tensors)) if freezes(options, True) else ())
+        static = frozenset(range(len(self._tensors)) if freezes(options, training=False) else ())
         self._convention = convention_of(program)
         self._check_sizes = SizeCheck(program.inputs, program.conditions)
         self._results = program.results
