@@ -35,7 +35,9 @@ class Options:
 
     fallback: bool = _option(True, "True or False", _boolean)
     freeze: bool | None = _option(
-        None, "True, False or None (where nothing has a gradient)", lambda v: v is None or _boolean(v)
+        None,
+        "True, False or None (where nothing has a gradient)",
+        lambda v: v is None or _boolean(v),
     )
     dialect: str = _option("linalg", "'linalg' or 'tosa'", _one_of("linalg", "tosa"))
     target: str = _option("cpu", "'cpu'", _one_of("cpu"))

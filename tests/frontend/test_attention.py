@@ -77,7 +77,6 @@ def test_cache(length, position):
           torch.tensor([position]), tolerance=TOLERANCE)  # fmt: skip
 
 
-
 @pytest.mark.parametrize("has_gradient", [False, True])
 def test_one_op_unless_there_are_gradients(has_gradient, tmp_path):
     """Gradients may be enabled where no input has one, as they are by default."""

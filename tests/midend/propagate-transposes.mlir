@@ -118,3 +118,45 @@ func.func @padded_lines(%x: tensor<2x8x5xf32>) -> tensor<2x7x8xf32> {
   } : tensor<2x5x8xf32> to tensor<2x7x8xf32>
   return %padded : tensor<2x7x8xf32>
 }
+
+// -----
+
+// Convolutions along one dimension work on lines of images of one line, which come and go between:
+// the transpositions of two of them cancel.
+// CHECK-LABEL: func @alongOneDimension
+// CHECK-SAME:    %[[X:.*]]: tensor<1x1x6x8xf32>
+// CHECK-NOT:   linalg.transpose
+// CHECK:       %[[LINE:.*]] = tensor.collapse_shape %[[X]] {{\[\[}}0], [1, 2], [3]]
+// CHECK:       linalg.generic {{.*}} ins(%[[LINE]] : tensor<1x6x8xf32>)
+// CHECK:       tensor.expand_shape %{{.*}} {{\[\[}}0], [1, 2], [3]]
+// CHECK-NOT:   linalg.transpose
+#id = affine_map<(n, c, x) -> (n, c, x)>
+func.func @alongOneDimension(%x: tensor<1x1x6x8xf32>) -> tensor<1x1x6x8xf32> {
+  %e = tensor.empty() : tensor<1x8x1x6xf32>
+  %first = linalg.transpose ins(%x : tensor<1x1x6x8xf32>) outs(%e : tensor<1x8x1x6xf32>) permutation = [0, 3, 1, 2]
+  %line = tensor.collapse_shape %first [[0], [1], [2, 3]] : tensor<1x8x1x6xf32> into tensor<1x8x6xf32>
+  %e2 = tensor.empty() : tensor<1x8x6xf32>
+  %negated = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%line : tensor<1x8x6xf32>) outs(%e2 : tensor<1x8x6xf32>) {
+  ^bb0(%p: f32, %o: f32):
+    %s = arith.negf %p : f32
+    linalg.yield %s : f32
+  } -> tensor<1x8x6xf32>
+  %image = tensor.expand_shape %negated [[0], [1], [2, 3]] output_shape [1, 8, 1, 6] : tensor<1x8x6xf32> into tensor<1x8x1x6xf32>
+  %e3 = tensor.empty() : tensor<1x1x6x8xf32>
+  %last = linalg.transpose ins(%image : tensor<1x8x1x6xf32>) outs(%e3 : tensor<1x1x6x8xf32>) permutation = [0, 2, 3, 1]
+  return %last : tensor<1x1x6x8xf32>
+}
+
+// -----
+
+// Channels that are joined with positions keep the order that they were given.
+// CHECK-LABEL: func @joinsChannels
+// CHECK:       linalg.transpose
+// CHECK:       tensor.collapse_shape
+func.func @joinsChannels(%x: tensor<2x5x6x8xf32>) -> tensor<2x240xf32> {
+  %e = tensor.empty() : tensor<2x8x5x6xf32>
+  %first = linalg.transpose ins(%x : tensor<2x5x6x8xf32>) outs(%e : tensor<2x8x5x6xf32>) permutation = [0, 3, 1, 2]
+  %flat = tensor.collapse_shape %first [[0], [1, 2, 3]] : tensor<2x8x5x6xf32> into tensor<2x240xf32>
+  return %flat : tensor<2x240xf32>
+}

@@ -276,3 +276,36 @@ func.func private @transposedProduct(%w: tensor<1024x512xf32>, %x: tensor<2x512x
   } -> tensor<128x1024xf32>
   return %r : tensor<128x1024xf32>
 }
+
+// -----
+
+// Windows: lines by positions, all channels of them; two ops pass their results on in registers.
+// CHECK-LABEL: func private @windows
+// CHECK:       scf.forall ({{.*}}) = (0, 0) to (56, 56) step (14, 14)
+// Too few tiles for even shares: channels are shared too.
+// CORES-LABEL: func private @windows
+// CORES:       scf.forall ({{.*}}) = (0, 0, 0) to (56, 56, 144) step (14, 14, 64)
+#in = affine_map<(y, x, c, i, j) -> (y + i, x + j, c)>
+#tap = affine_map<(y, x, c, i, j) -> (i, j, c)>
+#sum = affine_map<(y, x, c, i, j) -> (y, x, c)>
+#id = affine_map<(y, x, c) -> (y, x, c)>
+func.func private @windows(%x: tensor<58x58x144xf32>, %w: tensor<3x3x144xf32>, %out: tensor<56x56x144xf32>)
+    -> tensor<56x56x144xf32> attributes {buddy.kernel} {
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<56x56x144xf32>
+  %zeros = linalg.fill ins(%zero : f32) outs(%e : tensor<56x56x144xf32>) -> tensor<56x56x144xf32>
+  %sums = linalg.generic {indexing_maps = [#in, #tap, #sum], iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%x, %w : tensor<58x58x144xf32>, tensor<3x3x144xf32>) outs(%zeros : tensor<56x56x144xf32>) {
+  ^bb0(%a: f32, %b: f32, %s: f32):
+    %m = arith.mulf %a, %b : f32
+    %n = arith.addf %s, %m : f32
+    linalg.yield %n : f32
+  } -> tensor<56x56x144xf32>
+  %r = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%sums : tensor<56x56x144xf32>) outs(%out : tensor<56x56x144xf32>) attrs = {buddy.tile_dims = array<i64: 0, 1, 2>} {
+  ^bb0(%s: f32, %o: f32):
+    %m = arith.maximumf %s, %zero : f32
+    linalg.yield %m : f32
+  } -> tensor<56x56x144xf32>
+  return %r : tensor<56x56x144xf32>
+}

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-vectorize-generic))' | FileCheck %s
+// RUN: buddy-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(buddy-vectorize-generic{has-bf16-dot=true},canonicalize,cse))' | FileCheck %s --check-prefix=DOT
 
 #rows = affine_map<(i, j) -> (i, j)>
 #row = affine_map<(i, j) -> (j)>
@@ -161,16 +162,19 @@ func.func @running_sum(%x: memref<8x128xf32>, %sums: memref<8x128xf32>, %sum: me
 
 // -----
 
-// A window shifts what is read; channels are the vectors. Four of them at a time stay in registers
-// while the window moves; the next four come when these are done with everywhere, so that what a
-// window reads again is still near.
+// A window shifts what is read; channels are the vectors. All four positions of a line stay in
+// registers, and the nine that they read of a row of the window are loaded once for all of them.
 // CHECK-LABEL: func @window
-// CHECK:       scf.for %[[C:.*]] = %{{.*}} to %c128{{.*}} step %c64
-// CHECK-COUNT-2: scf.for
-// CHECK-COUNT-2: scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>)
-// CHECK:       vector.load %{{.*}}[%{{.*}}, %{{.*}}, %[[C]]] : memref<9x9x128xf32>, vector<16xf32>
-// CHECK:       arith.maximumf {{.*}} : vector<16xf32>
-// CHECK:       scf.yield
+// CHECK:       scf.for %[[C:.*]] = %{{.*}} to %c128{{.*}} step %c16
+// CHECK:         scf.for
+// CHECK-COUNT-4: vector.load {{.*}} : memref<4x4x128xf32>, vector<16xf32>
+// CHECK-NOT:     vector.load {{.*}} : memref<4x4x128xf32>
+// CHECK:         scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>)
+// CHECK:           vector.load %{{.*}}[%{{.*}}, %{{.*}}, %[[C]]] : memref<9x9x128xf32>, vector<16xf32>
+// CHECK:           arith.maximumf {{.*}} : vector<16xf32>
+// CHECK-COUNT-8:   vector.load {{.*}} : memref<9x9x128xf32>, vector<16xf32>
+// CHECK-NOT:       vector.load {{.*}} : memref<9x9x128xf32>
+// CHECK:           scf.yield
 // CHECK-NOT:   linalg.generic
 func.func @window(%x: memref<9x9x128xf32>, %shape: memref<3x3xf32>, %out: memref<4x4x128xf32>) {
   linalg.generic {indexing_maps = [affine_map<(y, x, c, i, j) -> (y * 2 + i, x * 2 + j, c)>, affine_map<(y, x, c, i, j) -> (i, j)>, affine_map<(y, x, c, i, j) -> (y, x, c)>],
@@ -180,6 +184,81 @@ func.func @window(%x: memref<9x9x128xf32>, %shape: memref<3x3xf32>, %out: memref
     %m = arith.maximumf %a, %b : f32
     linalg.yield %m : f32
   }
+  return
+}
+
+// -----
+
+// A convolution of single channels: its sums start from the constant that a fill would store, and
+// what is computed of them is stored in their place. Two taps of bf16 are one dot product, the
+// third has a zero beside it; neighbouring positions share what they read.
+// CHECK-LABEL: func @depthwise
+// CHECK:       %[[UNUSED:.*]] = memref.alloca
+// CHECK-NOT:   %[[UNUSED]]
+// CHECK:       %{{.*}}:8 = scf.for {{.*}} iter_args
+// CHECK-COUNT-10: vector.load {{.*}} : memref<4x10x64xbf16>, vector<16xbf16>
+// CHECK-NOT:     vector.load {{.*}} : memref<4x10x64xbf16>
+// CHECK:         scf.yield
+// CHECK-COUNT-8: arith.maximumf
+// CHECK-NOT:   linalg
+// DOT-LABEL: func @depthwise
+// DOT-NOT:     memref.alloca
+// DOT:         scf.for {{.*}} step %c32
+// DOT:         %{{.*}}:16 = scf.for {{.*}} iter_args
+// DOT-COUNT-32:  llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"
+// DOT-NOT:       arith.extf
+// DOT:           scf.yield
+// DOT-COUNT-16: arith.maximumf {{.*}} : vector<16xf32>
+#in = affine_map<(y, x, c, i, j) -> (y + i, x + j, c)>
+#tap = affine_map<(y, x, c, i, j) -> (i, j, c)>
+#sum = affine_map<(y, x, c, i, j) -> (y, x, c)>
+#id = affine_map<(y, x, c) -> (y, x, c)>
+func.func @depthwise(%x: memref<4x10x64xbf16>, %w: memref<3x3x64xbf16>, %out: memref<2x8x64xbf16>) {
+  %zero = arith.constant 0.0 : f32
+  %sums = memref.alloca() : memref<2x8x64xf32>
+  linalg.fill ins(%zero : f32) outs(%sums : memref<2x8x64xf32>)
+  linalg.generic {indexing_maps = [#in, #tap, #sum], iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]}
+      ins(%x, %w : memref<4x10x64xbf16>, memref<3x3x64xbf16>) outs(%sums : memref<2x8x64xf32>) {
+  ^bb0(%a: bf16, %b: bf16, %s: f32):
+    %p = arith.extf %a : bf16 to f32
+    %q = arith.extf %b : bf16 to f32
+    %m = arith.mulf %p, %q fastmath<contract> : f32
+    %n = arith.addf %s, %m fastmath<contract> : f32
+    linalg.yield %n : f32
+  }
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%sums : memref<2x8x64xf32>) outs(%out : memref<2x8x64xbf16>) {
+  ^bb0(%s: f32, %o: bf16):
+    %r = arith.maximumf %s, %zero : f32
+    %t = arith.truncf %r : f32 to bf16
+    linalg.yield %t : bf16
+  }
+  return
+}
+
+// -----
+
+// Sums that somebody else reads too are stored.
+// CHECK-LABEL: func @readTwice
+// CHECK:       vector.store {{.*}} : memref<8x64xf32>, vector<16xf32>
+func.func @readTwice(%x: memref<10x64xf32>, %w: memref<3x64xf32>, %out: memref<8x64xf32>, %other: memref<8x64xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %sums = memref.alloca() : memref<8x64xf32>
+  linalg.fill ins(%zero : f32) outs(%sums : memref<8x64xf32>)
+  linalg.generic {indexing_maps = [affine_map<(x, c, j) -> (x + j, c)>, affine_map<(x, c, j) -> (j, c)>, affine_map<(x, c, j) -> (x, c)>], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : memref<10x64xf32>, memref<3x64xf32>) outs(%sums : memref<8x64xf32>) {
+  ^bb0(%a: f32, %b: f32, %s: f32):
+    %m = arith.mulf %a, %b : f32
+    %n = arith.addf %s, %m : f32
+    linalg.yield %n : f32
+  }
+  linalg.generic {indexing_maps = [affine_map<(x, c) -> (x, c)>, affine_map<(x, c) -> (x, c)>], iterator_types = ["parallel", "parallel"]}
+      ins(%sums : memref<8x64xf32>) outs(%out : memref<8x64xf32>) {
+  ^bb0(%s: f32, %o: f32):
+    %r = arith.negf %s : f32
+    linalg.yield %r : f32
+  }
+  memref.copy %sums, %other : memref<8x64xf32> to memref<8x64xf32>
   return
 }
 

@@ -422,3 +422,58 @@ func.func @alongRowsInBlocks(%a: memref<8x100xbf16>, %b: memref<64x100xbf16>, %c
   "buddy.matmul"(%a, %b, %c) {transposed} : (memref<8x100xbf16>, memref<64x100xbf16>, memref<8x64xbf16>) -> ()
   return
 }
+
+// -----
+
+// What is computed of the sums, while they are in registers: nothing is stored but its results.
+// CHECK-LABEL: func @epilogue
+// CHECK:       %[[UNUSED:.*]] = memref.alloca
+// CHECK-NOT:   %[[UNUSED]]
+// CHECK:       scf.for {{.*}} iter_args
+// CHECK-COUNT-16: vector.fma
+// CHECK:       scf.yield
+// CHECK-COUNT-16: arith.maximumf {{.*}} : vector<16xf32>
+// CHECK-NOT:   linalg
+#id = affine_map<(i, j) -> (i, j)>
+func.func @epilogue(%a: memref<8x64xf32>, %b: memref<2x64x32x1xf32>, %bias: memref<64xf32>, %c: memref<8x64xbf16>) {
+  %zero = arith.constant 0.0 : f32
+  %sums = memref.alloca() : memref<8x64xf32>
+  "buddy.matmul"(%a, %b, %sums) : (memref<8x64xf32>, memref<2x64x32x1xf32>, memref<8x64xf32>) -> ()
+  linalg.generic {indexing_maps = [#id, affine_map<(i, j) -> (j)>, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%sums, %bias : memref<8x64xf32>, memref<64xf32>) outs(%c : memref<8x64xbf16>) {
+  ^bb0(%s: f32, %q: f32, %o: bf16):
+    %t = arith.addf %s, %q : f32
+    %r = arith.maximumf %t, %zero : f32
+    %u = arith.truncf %r : f32 to bf16
+    linalg.yield %u : bf16
+  }
+  return
+}
+
+// -----
+
+// Between blocks of the depth sums wait in memory; it follows the last one, which is written out
+// for that: two of 256, and then the third.
+// CHECK-LABEL: func @epilogueOfBlocks
+// CHECK:       %[[SUMS:.*]] = memref.alloca() : memref<200x64xf32>
+// CHECK:       vector.store %{{.*}}, %[[SUMS]]
+// CHECK-NOT:   math.exp
+// CHECK:       vector.load %[[SUMS]]
+// CHECK:       vector.store %{{.*}}, %[[SUMS]]
+// CHECK-NOT:   math.exp
+// CHECK:       vector.load %[[SUMS]]
+// CHECK:       math.exp
+// CHECK-NOT:   vector.store %{{.*}}, %[[SUMS]]
+// CHECK-NOT:   linalg
+#id = affine_map<(i, j) -> (i, j)>
+func.func @epilogueOfBlocks(%a: memref<200x768xf32>, %b: memref<768x64xf32>, %c: memref<200x64xf32>) {
+  %sums = memref.alloca() : memref<200x64xf32>
+  "buddy.matmul"(%a, %b, %sums) : (memref<200x768xf32>, memref<768x64xf32>, memref<200x64xf32>) -> ()
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%sums : memref<200x64xf32>) outs(%c : memref<200x64xf32>) {
+  ^bb0(%s: f32, %o: f32):
+    %r = math.exp %s : f32
+    linalg.yield %r : f32
+  }
+  return
+}

@@ -192,4 +192,3 @@ StringRef buddy::chooseSchedule(linalg::LinalgOp op, GenericSchedule &schedule) 
     return "the reduction is not a fold by one known operation";
   return "";
 }
-

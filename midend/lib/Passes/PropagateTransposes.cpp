@@ -22,17 +22,19 @@ namespace buddy {
 #include "buddy/Passes.h.inc"
 namespace {
 
-/// The transposition of channels last to channels first that `value` is, if it is one.
-linalg::TransposeOp fromChannelsLast(Value value) {
-  auto op = value.getDefiningOp<linalg::TransposeOp>();
-  if (!op)
-    return {};
-  ArrayRef<int64_t> order = op.getPermutation();
+/// Whether this is the order of channels last made channels first.
+bool isFromChannelsLast(ArrayRef<int64_t> order) {
   int64_t rank = order.size();
   for (int64_t i = 0; i < rank; ++i)
     if (order[i] != (i == 0 ? 0 : i == 1 ? rank - 1 : i - 1))
-      return {};
-  return rank > 2 ? op : linalg::TransposeOp();
+      return false;
+  return rank > 2;
+}
+
+/// The transposition of channels last to channels first that `value` is, if it is one.
+linalg::TransposeOp fromChannelsLast(Value value) {
+  auto op = value.getDefiningOp<linalg::TransposeOp>();
+  return op && isFromChannelsLast(op.getPermutation()) ? op : linalg::TransposeOp();
 }
 
 /// The map over the transposition's input that reads what `map` reads of its result.
@@ -177,6 +179,71 @@ struct SinkThroughPad : OpRewritePattern<tensor::PadOp> {
   }
 };
 
+/// Lines that are joined, those of a convolution along one dimension, are so before the
+/// transposition.
+struct SinkThroughCollapse : OpRewritePattern<tensor::CollapseShapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(tensor::CollapseShapeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto source = fromChannelsLast(op.getSrc());
+    if (!source)
+      return rewriter.notifyMatchFailure(op, "not of a transposed value");
+    SmallVector<ReassociationIndices> groups; // of the untransposed dimensions
+    for (ReassociationIndices group : op.getReassociationIndices()) {
+      for (int64_t &dim : group)
+        dim = source.getPermutation()[dim];
+      if (group.back() - group.front() != (int64_t)group.size() - 1 || !llvm::is_sorted(group))
+        return rewriter.notifyMatchFailure(op, "joins what the transposition brings together");
+      groups.push_back(group);
+    }
+    SmallVector<ReassociationIndices> sorted(groups);
+    llvm::sort(sorted);
+    SmallVector<int64_t> order;
+    for (const ReassociationIndices &group : groups)
+      order.push_back(llvm::find(sorted, group) - sorted.begin());
+    if (!isFromChannelsLast(order))
+      return rewriter.notifyMatchFailure(op, "joins channels");
+    Value joined =
+        tensor::CollapseShapeOp::create(rewriter, op.getLoc(), source.getInput(), sorted);
+    rewriter.replaceOp(op, transposed(rewriter, op.getLoc(), joined, order));
+    return success();
+  }
+};
+
+/// And lines that are cut after it.
+struct SinkThroughExpand : OpRewritePattern<tensor::ExpandShapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(tensor::ExpandShapeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto source = fromChannelsLast(op.getSrc());
+    if (!source)
+      return rewriter.notifyMatchFailure(op, "not of a transposed value");
+    SmallVector<ReassociationIndices> groups = op.getReassociationIndices();
+    SmallVector<int64_t> order(op.getResultType().getRank());
+    SmallVector<ReassociationIndices> expanded; // of the untransposed dimensions
+    SmallVector<OpFoldResult> sizes, resultSizes = op.getMixedOutputShape();
+    for (int64_t dim : invertPermutationVector(source.getPermutation())) {
+      expanded.emplace_back();
+      for (int64_t result : groups[dim]) {
+        order[result] = sizes.size();
+        expanded.back().push_back(sizes.size());
+        sizes.push_back(resultSizes[result]);
+      }
+    }
+    if (!isFromChannelsLast(order))
+      return rewriter.notifyMatchFailure(op, "cuts channels");
+    auto type = RankedTensorType::get(
+        applyPermutation(op.getResultType().getShape(), invertPermutationVector(order)),
+        op.getResultType().getElementType());
+    Value cut = tensor::ExpandShapeOp::create(rewriter, op.getLoc(), type, source.getInput(),
+                                              expanded, sizes);
+    rewriter.replaceOp(op, transposed(rewriter, op.getLoc(), cut, order));
+    return success();
+  }
+};
+
 /// What is about to become channels last is so before it is padded: rows of channels are copied
 /// faster than rows of positions, and the transposition is of fewer elements.
 struct RaiseAbovePad : OpRewritePattern<linalg::TransposeOp> {
@@ -272,7 +339,8 @@ struct PropagateTransposesPass : impl::PropagateTransposesPassBase<PropagateTran
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     // The generic that can take the layout on does; one that reduces to another rank ends it.
-    patterns.add<SinkThroughGeneric, SinkThroughPad, RaiseAbovePad>(&getContext(), /*benefit=*/2);
+    patterns.add<SinkThroughGeneric, SinkThroughPad, SinkThroughCollapse, SinkThroughExpand,
+                 RaiseAbovePad>(&getContext(), /*benefit=*/2);
     patterns.add<AbsorbIntoReduction>(&getContext());
     linalg::TransposeOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

@@ -36,23 +36,33 @@ bool readsWindows(linalg::GenericOp op) {
   });
 }
 
+/// Of the generic ops of a kernel.
+struct GenericOps {
+  int64_t count = 0, bytes = 0;        // bytes of an element of each result
+  linalg::GenericOp windows = nullptr; // one that reads them, if there is one
+
+  explicit GenericOps(func::FuncOp kernel) {
+    kernel.walk([&](linalg::GenericOp op) {
+      ++count;
+      for (Type type : op->getResultTypes())
+        bytes += llvm::divideCeil(cast<ShapedType>(type).getElementTypeBitWidth(), 8);
+      if (readsWindows(op))
+        windows = op;
+    });
+  }
+};
+
 /// Elements of a tile. With ops before the root, the results of each should stay in L1; but a
 /// tile of windows shares what it reads.
 int64_t elementsOfTile(func::FuncOp kernel, int64_t alone, const TileModel &model) {
-  int64_t bytes = 0, ops = 0;
-  bool windows = false;
-  kernel.walk([&](linalg::GenericOp op) {
-    ++ops;
-    windows |= readsWindows(op);
-    for (Type type : op->getResultTypes())
-      bytes += llvm::divideCeil(cast<ShapedType>(type).getElementTypeBitWidth(), 8);
-  });
-  int64_t elements = ops == 1 || windows ? alone : model.l1Bytes / std::max<int64_t>(1, bytes);
+  GenericOps ops(kernel);
+  int64_t elements =
+      ops.count == 1 || ops.windows ? alone : model.l1Bytes / std::max<int64_t>(1, ops.bytes);
   return model.schedule.scaledColumns(model.schedule.scaledRows(elements));
 }
 
-/// Lines and positions of a tile of windows: its share of what neighbours read too is small, and what
-/// one vector of channels reads of them stays in L1.
+/// Lines and positions of a tile of windows: its share of what neighbours read too is small, and
+/// what one vector of channels reads of them stays in L1.
 constexpr int64_t kWindowLines = 16;
 
 /// Positions that are computed together.
@@ -64,41 +74,37 @@ constexpr int64_t kWindowTiles = 4;
 /// Channels are read together with their neighbours: whole lines of the cache.
 constexpr int64_t kWindowChannels = 32;
 
-/// Tiles of windows over lines of positions with their channels last: some lines by some positions
-/// with all channels, if there are enough of these.
-std::optional<SmallVector<int64_t>> windowTiles(func::FuncOp kernel, Operation *root,
-                                                ArrayRef<int64_t> dims, const TileModel &model) {
-  bool found = false;
-  int64_t bytes = 0, ops = 0;
+/// Tiles of a reduction over windows, along lines of positions with their channels last: some lines
+/// by some positions with all channels, if there are enough of these. None for other kernels.
+SmallVector<int64_t> windowTiles(func::FuncOp kernel, Operation *root, ArrayRef<int64_t> dims,
+                                 const TileModel &model) {
+  GenericOps ops(kernel);
   SmallVector<int64_t> extents = loopExtents(root);
-  int64_t rank = extents.size();
-  kernel.walk([&](linalg::GenericOp op) {
-    ++ops;
-    for (Type type : op->getResultTypes())
-      bytes += llvm::divideCeil(cast<ShapedType>(type).getElementTypeBitWidth(), 8);
-    auto type = cast<ShapedType>(op->getResult(0).getType());
-    found |= readsWindows(op) && op.getNumReductionLoops() != 0 && type.getRank() == rank;
-  });
-  if (!found || rank < 2 || !llvm::is_contained(dims, rank - 2))
-    return std::nullopt;
-  SmallVector<int64_t> tiles(rank, 0);
+  int64_t channels = extents.size() - 1;
+  auto runsOverPositions = [&](int64_t loop) { return llvm::is_contained(dims, loop); };
+  if (!ops.windows || ops.windows.getNumReductionLoops() == 0 || channels < 1 ||
+      cast<ShapedType>(ops.windows->getResult(0).getType()).getRank() != channels + 1 ||
+      !llvm::all_of(llvm::seq<int64_t>(channels), runsOverPositions))
+    return {};
   // Results that two ops pass on to each other are never stored.
-  int64_t positions = ops <= 2 ? kWindowLines * kWindowLines
-                               : std::max<int64_t>(1, model.l1Bytes / (bytes * extents[rank - 1]));
+  int64_t positions = ops.count <= 2
+                          ? kWindowLines * kWindowLines
+                          : model.l1Bytes / std::max<int64_t>(1, ops.bytes * extents[channels]);
+  SmallVector<int64_t> tiles(extents.size(), 0);
   int64_t count = 1;
-  for (int64_t loop = rank - 2; loop >= 0; --loop) {
-    if (!llvm::is_contained(dims, loop))
-      return std::nullopt;
-    int64_t fewest = loop == rank - 2 ? kWindowPositions : 1;
-    tiles[loop] = evenTile(extents[loop], std::clamp(positions, fewest, kWindowLines));
+  for (int64_t loop = channels - 1; loop >= 0; --loop) {
+    bool alongLine = loop == channels - 1;
+    int64_t most = alongLine ? model.schedule.scaledColumns(kWindowLines)
+                             : model.schedule.scaledRows(kWindowLines);
+    int64_t fewest = std::min(most, alongLine ? kWindowPositions : 1);
+    tiles[loop] = evenTile(extents[loop], std::clamp(positions, fewest, most));
     positions /= tiles[loop];
     count *= llvm::divideCeil(extents[loop], tiles[loop]);
   }
-  if (llvm::is_contained(dims, rank - 1)) {
-    int64_t units = llvm::divideCeil(extents[rank - 1], kWindowChannels);
+  if (llvm::is_contained(dims, channels)) {
+    int64_t units = llvm::divideCeil(extents[channels], kWindowChannels);
     int64_t parts = llvm::divideCeil(kWindowTiles * model.cores, count);
-    tiles[rank - 1] =
-        kWindowChannels * evenTile(units, std::max<int64_t>(1, units / parts));
+    tiles[channels] = kWindowChannels * evenTile(units, std::max<int64_t>(1, units / parts));
   }
   return tiles;
 }
@@ -241,9 +247,8 @@ struct TileKernelsPass : impl::TileKernelsPassBase<TileKernelsPass> {
       return success();
     TileModel model{l1Bytes, l2Bytes, cores, amxRows, Schedule::of(kernel)};
     ProductTiles tiles = inLoopsOf(root, productTiles(kernel, model));
-    if (tiles.sizes.empty() && !getenv("OLDW"))
-      tiles.sizes = windowTiles(kernel, root, dims.asArrayRef(), model)
-                        .value_or(SmallVector<int64_t>());
+    if (tiles.sizes.empty())
+      tiles.sizes = windowTiles(kernel, root, dims.asArrayRef(), model);
     if (tiles.sizes.empty())
       tiles.sizes = rowTiles(root, dims.asArrayRef(), elementsOfTile(kernel, tileElements, model));
     if (failed(tileAndFuse(tileable, tiles.sizes, tiles.order, rewriter)))

@@ -17,11 +17,13 @@ using Values = LoopBuilder::Values;
 /// Positions whose sums stay in registers together, beside a row of the window.
 constexpr int64_t kMostPositions = 8;
 
+/// Sums that do not wait for each other: the latency of an addition.
+constexpr int64_t kSumsInFlight = 4;
+
 /// Taps of a row that are written out.
 constexpr int64_t kMostTaps = 16;
 
-SmallVector<std::pair<int64_t, int64_t>> SlidingWindow::stepsOf(int64_t count,
-                                                               int64_t taps) const {
+SmallVector<std::pair<int64_t, int64_t>> SlidingWindow::stepsOf(int64_t count, int64_t taps) const {
   SmallVector<std::pair<int64_t, int64_t>> steps;
   for (int64_t position = 0; position < count; ++position)
     for (int64_t tap = 0; tap < taps; ++tap)
@@ -31,8 +33,8 @@ SmallVector<std::pair<int64_t, int64_t>> SlidingWindow::stepsOf(int64_t count,
 }
 
 /// The value of `expr` where the loops of a window have these values and all others are zero.
-static int64_t offsetOf(AffineExpr expr, const SlidingWindow &window, int64_t position,
-                        int64_t tap, int64_t numLoops) {
+static int64_t offsetOf(AffineExpr expr, const SlidingWindow &window, int64_t position, int64_t tap,
+                        int64_t numLoops) {
   MLIRContext *context = expr.getContext();
   SmallVector<AffineExpr> values(numLoops, getAffineConstantExpr(0, context));
   values[window.position] = getAffineConstantExpr(position, context);
@@ -92,8 +94,9 @@ static std::optional<std::pair<OpOperand *, OpOperand *>> findDots(linalg::Linal
     return wide && argument.getType().isBF16() ? wide.getResult() : Value();
   };
   Value x = factorOf(input), w = factorOf(weight);
-  bool multiplies = x && w && ((product.getLhs() == x && product.getRhs() == w) ||
-                               (product.getLhs() == w && product.getRhs() == x));
+  bool multiplies = x && w &&
+                    ((product.getLhs() == x && product.getRhs() == w) ||
+                     (product.getLhs() == w && product.getRhs() == x));
   if (!multiplies)
     return std::nullopt;
   return std::make_pair(input, weight);
@@ -116,12 +119,13 @@ void GenericEmitter::emitWindows(SlidingWindow window, ArrayRef<int64_t> paralle
   std::optional<int64_t> known = constantOf(extent);
   int64_t blocks = known ? llvm::divideCeil(*known, kMostPositions) : 1;
   int64_t block = known ? llvm::divideCeil(*known, blocks) : kMostPositions;
-  // Two vectors make whole lines of bf16.
-  int64_t vectors = hasBF16Dot && findDots(op, window) ? 2 : 1;
+  bool dots = hasBF16Dot && findDots(op, window);
   auto emitBlock = [&](Value first, int64_t count) {
-    chunks(vectors, {}, [&](int64_t vectors, Value mask, ValueRange) {
+    // Two vectors make whole lines of bf16; of few positions, several hide the latency of a sum.
+    int64_t most = dots ? 2 : llvm::divideCeil(kSumsInFlight, count);
+    chunks(most, {}, [&](int64_t vectors, Value mask, ValueRange) {
       return nest(outer, {}, [&](ValueRange) {
-        foldPositions(window, {first, count, vectors, mask}, rows);
+        foldPositions(window, {first, count, vectors, mask, dots && vectors == most}, rows);
         return Values();
       });
     });
@@ -138,7 +142,6 @@ void GenericEmitter::emitWindows(SlidingWindow window, ArrayRef<int64_t> paralle
 void GenericEmitter::foldPositions(const SlidingWindow &window, const WindowBlock &block,
                                    ArrayRef<int64_t> rows) {
   int64_t outputs = op.getNumDpsInits();
-  bool dots = block.vectors == 2;
   Value start = ivs[dimension];
   auto forEachVector = [&](function_ref<void(int64_t)> body) {
     for (int64_t p = 0; p < block.count; ++p)
@@ -152,10 +155,9 @@ void GenericEmitter::foldPositions(const SlidingWindow &window, const WindowBloc
   Values state;
   forEachVector([&](int64_t) { llvm::append_range(state, outputsBefore(block.mask)); });
   state = reductionNest(rows, state, *constantOf(extents[window.tap]), [&](ValueRange sums) {
-    return dots ? addDots(window, block, sums) : addTaps(window, block, sums);
+    return block.dots ? addDots(window, block, sums) : addTaps(window, block, sums);
   });
-  forEachVector(
-      [&](int64_t i) { finish(ValueRange(state).slice(i, outputs), block.mask); });
+  forEachVector([&](int64_t i) { finish(ValueRange(state).slice(i, outputs), block.mask); });
 }
 
 /// Each position's state after one row of the window. Where two of them read the same, one load
@@ -163,25 +165,30 @@ void GenericEmitter::foldPositions(const SlidingWindow &window, const WindowBloc
 Values GenericEmitter::addTaps(const SlidingWindow &window, const WindowBlock &block,
                                ValueRange sums) {
   int64_t outputs = op.getNumDpsInits();
+  Value start = ivs[dimension];
   Values next(sums);
-  std::map<std::pair<OpOperand *, SmallVector<int64_t>>, Value> loaded;
-  for (auto [p, t] : window.stepsOf(block.count, *constantOf(extents[window.tap]))) {
-    ivs[window.position] = b.add(block.first, p);
-    ivs[window.tap] = b.index(t);
-    Values arguments;
-    for (OpOperand *input : op.getDpsInputOperands()) {
-      SmallVector<int64_t> place;
-      for (AffineExpr expr : op.getMatchingIndexingMap(input).getResults())
-        place.push_back(offsetOf(expr, window, p, t, op.getNumLoops()));
-      Value &vector = loaded[{input, place}];
-      if (!vector)
-        vector = readInput(*input, block.mask);
-      arguments.push_back(vector);
+  for (int64_t v = 0; v < block.vectors; ++v) {
+    ivs[dimension] = b.add(start, v * lanes);
+    std::map<std::pair<OpOperand *, SmallVector<int64_t>>, Value> loaded;
+    for (auto [p, t] : window.stepsOf(block.count, *constantOf(extents[window.tap]))) {
+      ivs[window.position] = b.add(block.first, p);
+      ivs[window.tap] = b.index(t);
+      Values arguments;
+      for (OpOperand *input : op.getDpsInputOperands()) {
+        SmallVector<int64_t> place;
+        for (AffineExpr expr : op.getMatchingIndexingMap(input).getResults())
+          place.push_back(offsetOf(expr, window, p, t, op.getNumLoops()));
+        Value &vector = loaded[{input, place}];
+        if (!vector)
+          vector = readInput(*input, block.mask);
+        arguments.push_back(vector);
+      }
+      auto own = MutableArrayRef<Value>(next).slice((p * block.vectors + v) * outputs, outputs);
+      llvm::append_range(arguments, own);
+      llvm::copy(body.emit(b, lanes, arguments, ivs, block.mask), own.begin());
     }
-    auto own = MutableArrayRef<Value>(next).slice(p * outputs, outputs);
-    llvm::append_range(arguments, own);
-    llvm::copy(body.emit(b, lanes, arguments, ivs, block.mask), own.begin());
   }
+  ivs[dimension] = start;
   return next;
 }
 

@@ -29,6 +29,7 @@ struct WindowBlock {
   mlir::Value first; // position
   int64_t count, vectors;
   mlir::Value mask;
+  bool dots; // of pairs of taps, where there are two vectors
 };
 
 /// The innermost window that an input of `op` is read by, if vectors run along `dimension` and it

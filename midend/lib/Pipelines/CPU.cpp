@@ -129,8 +129,8 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(createLowerScatterPass());
   pm.addNestedPass<func::FuncOp>(createLowerSortPass());
   pm.addNestedPass<func::FuncOp>(createPrefetchTilesPass());
-  pm.addNestedPass<func::FuncOp>(
-      createVectorizeGenericPass(VectorizeGenericPassOptions{options.vectorBits, options.hasBf16Dot}));
+  pm.addNestedPass<func::FuncOp>(createVectorizeGenericPass(
+      VectorizeGenericPassOptions{options.vectorBits, options.hasBf16Dot}));
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
   cleanUp(pm);
   pm.addPass(createStreamStoresPass(StreamStoresPassOptions{options.lastCacheBytes}));
