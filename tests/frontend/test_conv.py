@@ -172,6 +172,49 @@ def test_chain_of_whole_and_partial_panels():
         check(block, *shapes, tolerance=(2e-4, 2e-4))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("channels", [5, 16, 48, 100])
+def test_depthwise_windows(channels, dtype):
+    """Blocks of positions, whole and not, of all strides and dilations, with what follows them."""
+
+    def convolve(x, w3, w5, w4, bias):
+        return (F.relu6(F.conv2d(x, w3, bias, padding=1, groups=channels)),
+                F.conv2d(x, w3, stride=2, padding=1, groups=channels),
+                F.gelu(F.conv2d(x, w3, bias, dilation=(1, 2), groups=channels)) + 1,
+                F.conv2d(x, w5, stride=(1, 3), padding=(2, 4), groups=channels),
+                F.conv2d(x[..., :6], w4, bias, groups=channels).mean(1),
+                F.conv1d(x[0, :, :1, :].transpose(0, 1), w3[:, :, 0], bias, groups=channels))  # fmt: skip
+
+    weights = [(channels, 1, 3, 3), (channels, 1, 5, 5), (channels, 1, 1, 4), (channels,)]
+    for width in (7, 19):
+        check(convolve, (2, channels, 9, width), *weights, dtype=dtype)
+
+
+def test_depthwise_of_dynamic_images():
+    weight = torch.nn.Parameter(torch.randn(40, 1, 3, 3))
+    for dtype in (torch.float32, torch.bfloat16):
+        fn = torch.compile(
+            lambda x: F.relu(F.conv2d(x, weight.to(x.dtype), padding=1, groups=40)),
+            backend="buddy", fullgraph=True, dynamic=True,
+        )  # fmt: skip
+        for shape in ((2, 40, 9, 8), (3, 40, 5, 31), (5, 40, 12, 3)):
+            x = torch.randn(shape).to(dtype)
+            with torch.no_grad():
+                expected = F.relu(F.conv2d(x, weight.to(dtype), padding=1, groups=40))
+                torch.testing.assert_close(fn(x), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_lines_between_convolutions(dtype):
+    """Convolutions along one dimension, whose results stay channels last."""
+
+    def network(x, w, v, positions):
+        y = F.gelu(F.conv1d(F.gelu(F.conv1d(x, w, padding=1)), v, stride=2, padding=1))
+        return y.transpose(1, 2) + positions, y
+
+    check(network, (2, 12, 30), (40, 12, 3), (24, 40, 3), (15, 24), dtype=dtype)
+
+
 def test_depthwise_channels_last():
     def separable(x, depth, point):
         y = F.gelu(F.conv2d(x, point))

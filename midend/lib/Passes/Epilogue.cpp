@@ -21,13 +21,23 @@ static bool overwritesInputs(linalg::GenericOp op, Operation *producer, Value re
   });
 }
 
+/// Whether `results` is all that is ever seen of a buffer on the stack.
+static bool isOnlyViewOfScratch(Value results) {
+  while (auto view = results.getDefiningOp<ViewLikeOpInterface>()) {
+    results = view.getViewSource();
+    if (!results.hasOneUse())
+      return false;
+  }
+  return results.getDefiningOp<memref::AllocaOp>() != nullptr;
+}
+
 std::optional<Epilogue> Epilogue::of(Operation *producer, Value results, int64_t along,
                                      Operation *fill) {
   Operation *next = producer->getNextNode();
   while (touchesNoElements(next))
     next = next->getNextNode();
   auto op = dyn_cast<linalg::GenericOp>(next);
-  if (!op || !findBuffer(results).getDefiningOp<memref::AllocaOp>() ||
+  if (!op || !isOnlyViewOfScratch(results) ||
       op.getNumReductionLoops() != 0 || overwritesInputs(op, producer, results) ||
       llvm::count(op->getOperands(), results) != 1)
     return std::nullopt;

@@ -99,7 +99,7 @@ SmallVector<int64_t> windowTiles(func::FuncOp kernel, Operation *root, ArrayRef<
     int64_t fewest = std::min(most, alongLine ? kWindowPositions : 1);
     tiles[loop] = evenTile(extents[loop], std::clamp(positions, fewest, most));
     positions /= tiles[loop];
-    count *= llvm::divideCeil(extents[loop], tiles[loop]);
+    count *= std::max<int64_t>(1, llvm::divideCeil(extents[loop], tiles[loop]));
   }
   if (llvm::is_contained(dims, channels)) {
     int64_t units = llvm::divideCeil(extents[channels], kWindowChannels);

@@ -49,7 +49,8 @@ public:
       before = before->getPrevNode();
     fill = dyn_cast_or_null<linalg::FillOp>(before);
     Value results = fold.getDpsInits()[0];
-    if (fill && fill.getOutputs()[0] != results)
+    if (fill && (fill.getOutputs()[0] != results ||
+                 fill.getInputs()[0].getType() != getElementTypeOrSelf(results)))
       fill = {};
     AffineMap map = fold.getMatchingIndexingMap(fold.getDpsInitOperand(0));
     AffineExpr dimension = getAffineDimExpr(schedule.dimension, fold.getContext());
