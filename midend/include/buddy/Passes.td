@@ -397,7 +397,8 @@ def PropagateTransposesPass : Pass<"buddy-propagate-transposes", "::mlir::func::
   let summary = "Move transpositions down the graph until they cancel.";
   let description = [{
     Needs: linalg on tensors; convolutions between transpositions.
-    Leaves: elementwise ops, pools and pads between two convolutions working on channels last;
+    Leaves: elementwise ops, pools, pads and reshapes of lines between two convolutions working on
+    channels last;
     reductions that read what was to be transposed. A convolution of one image has no batch.
     Does not touch: ops with operands of different layouts.
   }];
@@ -516,7 +517,9 @@ def VectorizeGenericPass
     reductions over windows.
     Leaves: scf + vector + memref, the last partial vector under a mask. The vectors run along
     the innermost dimension in which every operand is contiguous or constant; a reduction
-    along it keeps several partial results, so floating-point sums are reordered.
+    along it keeps several partial results, so floating-point sums are reordered. Windows are
+    folded at several positions at once; a fill before and an elementwise op after them, if it is
+    the only reader, are part of the same loops.
     Does not touch: scattered gathers, transposed truth values; each is a
     missed remark.
   }];
@@ -540,7 +543,8 @@ def VectorizeMatmulPass
     several steps of K go at once, so that a matrix-vector product runs at read bandwidth. Few rows
     by a transposed right-hand side are vectors along K, whose lanes are added up at the end. Rows of
     a convolution are output positions, of several lines if these are short; where small groups
-    share a panel, each lane chooses the channels of its own.
+    share a panel, each lane chooses the channels of its own. An elementwise op that alone reads the
+    results takes the sums from registers, once they are complete.
     Does not touch: other integer products and strided operands; each is a missed remark.
 
     bf16 panels of pairs use `vdpbf16ps` where the target has it, and for 16 rows and more the

@@ -37,9 +37,8 @@ std::optional<Epilogue> Epilogue::of(Operation *producer, Value results, int64_t
   while (touchesNoElements(next))
     next = next->getNextNode();
   auto op = dyn_cast<linalg::GenericOp>(next);
-  if (!op || !isOnlyViewOfScratch(results) ||
-      op.getNumReductionLoops() != 0 || overwritesInputs(op, producer, results) ||
-      llvm::count(op->getOperands(), results) != 1)
+  if (!op || !isOnlyViewOfScratch(results) || op.getNumReductionLoops() != 0 ||
+      overwritesInputs(op, producer, results) || llvm::count(op->getOperands(), results) != 1)
     return std::nullopt;
   for (Operation *user : results.getUsers())
     if (user != producer && user != fill && user != op)
