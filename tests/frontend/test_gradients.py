@@ -213,3 +213,28 @@ def test_masked_scatter():
     mask = torch.tensor([[True, False, True], [False, True, True]])
     check_gradients(lambda x, s: x.masked_scatter(mask, s), (2, 3), (7,))
     check_gradients(lambda x, s: x.masked_scatter(mask[:, :, None], s), (2, 3, 4), (8, 2))
+
+
+def test_parameters_that_get_gradients_later():
+    """Gradients are enabled throughout: at first nothing has one, and weights are bound once."""
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(), torch.nn.Linear(32, 4))
+    compiled, x = torch.compile(module.requires_grad_(False), backend="buddy"), torch.randn(5, 16)
+    for _ in range(2):
+        torch.testing.assert_close(compiled(x), module(x))
+        module[0].weight.mul_(1.5)  # is seen all the same
+    module.requires_grad_(True)
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        compiled(x).square().mean().backward()
+        answer = [p.grad.clone() for p in module.parameters()]
+        optimizer.zero_grad()
+        module(x).square().mean().backward()
+        torch.testing.assert_close(answer, [p.grad for p in module.parameters()])
+        optimizer.step()
+    torch.testing.assert_close(compiled(x), module(x))
+    module.requires_grad_(False)
+    torch.testing.assert_close(compiled(x), module(x))
+    assert not compiled(x).requires_grad
