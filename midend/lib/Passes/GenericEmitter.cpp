@@ -14,9 +14,6 @@ using namespace buddy;
 
 using Values = LoopBuilder::Values;
 
-/// Vectors that a reduction keeps in flight: the latency of an addition in vectors.
-constexpr int64_t reductionUnroll = 4;
-
 /// Lanes for a row of few elements: as many, where LLVM 22 has vectors of that length. It cannot
 /// move those of 16-bit floats whose length is no power of two, and does not come to an end with
 /// shuffled ones of 33 to 63 bytes.
@@ -131,7 +128,7 @@ Values GenericEmitter::chunks(int64_t unroll, ValueRange carried,
 
 /// Vectors outermost: what all windows read of them, a kernel, stays in the closest cache.
 void GenericEmitter::emitFolds(ArrayRef<int64_t> parallel, ArrayRef<int64_t> reductions) {
-  chunks(reductionUnroll, {}, [&](int64_t count, Value mask, ValueRange) {
+  chunks(kVectorsInFlight, {}, [&](int64_t count, Value mask, ValueRange) {
     nest(parallel, {}, [&](ValueRange) { return fold(count, mask, reductions); });
     return Values();
   });
@@ -281,10 +278,10 @@ void GenericEmitter::emitReduction(ArrayRef<int64_t> otherReductions) {
   int64_t outputs = combiners.size();
   // A row whose length is not known counts as a long one.
   int64_t row = constantOf(extents[dimension]).value_or(int64_t(1) << 20);
-  int64_t summands = llvm::divideCeil(row, reductionUnroll * lanes);
-  Values state = neutrals(reductionUnroll * outputs);
+  int64_t summands = llvm::divideCeil(row, kVectorsInFlight * lanes);
+  Values state = neutrals(kVectorsInFlight * outputs);
   state = reductionNest(otherReductions, state, summands, [&](ValueRange carried) {
-    return chunks(reductionUnroll, carried, [&](int64_t count, Value mask, ValueRange values) {
+    return chunks(kVectorsInFlight, carried, [&](int64_t count, Value mask, ValueRange values) {
       return foldChunk(count, mask, values);
     });
   });
@@ -292,7 +289,7 @@ void GenericEmitter::emitReduction(ArrayRef<int64_t> otherReductions) {
     if (!combiners[i])
       continue;
     // By pairs, as the lanes below: the sum of few equal numbers is exact if they are 2^k.
-    for (int64_t apart = reductionUnroll / 2; apart > 0; apart /= 2)
+    for (int64_t apart = kVectorsInFlight / 2; apart > 0; apart /= 2)
       for (int64_t u = 0; u < apart; ++u)
         state[u * outputs + i] =
             combine(combiners[i], state[u * outputs + i], state[(u + apart) * outputs + i]);

@@ -31,6 +31,9 @@
 
 namespace buddy {
 
+/// Vectors that a reduction keeps in flight: the latency of an addition in vectors.
+constexpr int64_t kVectorsInFlight = 4;
+
 /// An attribute: how many of an op's last inputs are not read but only fetched into the cache.
 constexpr llvm::StringLiteral kPrefetchedInputs = "buddy.prefetched_inputs";
 int64_t numPrefetchedInputs(mlir::linalg::LinalgOp op);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Extents.h"
 #include "ProductTiles.h"
+#include "WindowFolds.h"
 #include "buddy/IR/BuddyDialect.h"
 #include "buddy/Passes.h"
 
@@ -64,9 +65,6 @@ int64_t elementsOfTile(func::FuncOp kernel, int64_t alone, const TileModel &mode
 /// Lines and positions of a tile of windows: its share of what neighbours read too is small, and
 /// what one vector of channels reads of them stays in L1.
 constexpr int64_t kWindowLines = 16;
-
-/// Positions that are computed together.
-constexpr int64_t kWindowPositions = 8;
 
 /// Tiles for each core, where windows are of so few positions that their channels are shared.
 constexpr int64_t kWindowTiles = 4;

@@ -14,12 +14,6 @@ using namespace buddy;
 
 using Values = LoopBuilder::Values;
 
-/// Positions whose sums stay in registers together, beside a row of the window.
-constexpr int64_t kMostPositions = 8;
-
-/// Sums that do not wait for each other: the latency of an addition.
-constexpr int64_t kSumsInFlight = 4;
-
 /// Taps of a row that are written out.
 constexpr int64_t kMostTaps = 16;
 
@@ -42,7 +36,6 @@ static int64_t offsetOf(AffineExpr expr, const SlidingWindow &window, int64_t po
   return cast<AffineConstantExpr>(expr.replaceDims(values)).getValue();
 }
 
-/// The innermost window that an input is read by, if its row is short enough to be written out.
 std::optional<SlidingWindow> buddy::findSlidingWindow(linalg::LinalgOp op, int64_t dimension) {
   SmallVector<utils::IteratorType> iterators = op.getIteratorTypesArray();
   SmallVector<int64_t> extents = op.getStaticLoopRanges();
@@ -117,12 +110,12 @@ void GenericEmitter::emitWindows(SlidingWindow window, ArrayRef<int64_t> paralle
                 [&](int64_t loop) { return loop != window.tap; });
   Value extent = extents[window.position];
   std::optional<int64_t> known = constantOf(extent);
-  int64_t blocks = known ? llvm::divideCeil(*known, kMostPositions) : 1;
-  int64_t block = known ? llvm::divideCeil(*known, blocks) : kMostPositions;
+  int64_t blocks = known ? llvm::divideCeil(*known, kWindowPositions) : 1;
+  int64_t block = known ? llvm::divideCeil(*known, blocks) : kWindowPositions;
   bool dots = hasBF16Dot && findDots(op, window);
   auto emitBlock = [&](Value first, int64_t count) {
     // Two vectors make whole lines of bf16; of few positions, several hide the latency of a sum.
-    int64_t most = dots ? 2 : llvm::divideCeil(kSumsInFlight, count);
+    int64_t most = dots ? 2 : llvm::divideCeil(kVectorsInFlight, count);
     chunks(most, {}, [&](int64_t vectors, Value mask, ValueRange) {
       return nest(outer, {}, [&](ValueRange) {
         foldPositions(window, {first, count, vectors, mask, dots && vectors == most}, rows);

@@ -11,6 +11,9 @@
 
 namespace buddy {
 
+/// Positions whose sums stay in registers together, beside a row of the window.
+constexpr int64_t kWindowPositions = 8;
+
 /// Two loops of an op, the second a reduction, that an input is read at the sum of:
 /// position * stride + tap * dilation.
 struct SlidingWindow {
