@@ -58,7 +58,12 @@ def compile_captured(
     """The graph that Dynamo captured, through AOTAutograd; `key`: to be kept in the graph cache."""
     freeze = freezes(options, training)
     compile_as = functools.partial(_compile_graph, options)
-    keep = functools.partial(graph_cache.store, key, len(example_inputs)) if key else None
+    kept: list[Callable] = []
+
+    def keep(launch: Launcher) -> None:
+        if key and (call := graph_cache.store(key, len(example_inputs), launch)):
+            kept.append(call)
+
     backend = aot_autograd(
         fw_compiler=functools.partial(_compile_forward, options),
         bw_compiler=functools.partial(compile_as, False),
@@ -68,7 +73,8 @@ def compile_captured(
     )
     # The graph makes the tokens that order effects itself: its arguments are the user's own.
     with torch._functorch.config.patch(unlift_effect_tokens=True):
-        return backend(graph_module, example_inputs)
+        call = backend(graph_module, example_inputs)
+    return kept[0] if kept else call
 
 
 def freezes(options: Options, training: bool) -> bool:

@@ -27,23 +27,13 @@ from .layouts import Order, inverse
 from .memory import empty, empty_bytes, empty_side_by_side, use_huge_pages
 from .options import Options
 from .signature import Argument, ImportedFunction, Output
-from .types import Dim, linear_symbol
-from .views import Views, windows
+from .types import Dim, TensorSpec, dtype_named, linear_symbol
+from .views import Finish, Views, unchanged, windows
 
 ENTRY = "forward"
 PREPARE = "prepare"
 
-_DTYPES = {
-    "f64": torch.float64,
-    "f32": torch.float32,
-    "f16": torch.float16,
-    "bf16": torch.bfloat16,
-    "i64": torch.int64,
-    "i32": torch.int32,
-    "i16": torch.int16,
-    "i8": torch.int8,
-    "i1": torch.bool,
-}
+Pointer = tuple[int, Sequence[int]]  # a buffer's address and shape: what the runtime takes
 
 _version = attrgetter("_version")
 
@@ -160,10 +150,9 @@ class Launcher:
             if a.kind == "parameter" and isinstance(p, int) and self.freeze
         ]
         self.finish = finisher(imported.outputs, self.sizes, plan.outputs, plan.views)
-        self.output_shapes = self.sizes.compile([r.shape for r in imported.results])
-        self.output_dtypes = [r.dtype for r in imported.results]
+        self.result_specs = self._result_specs(imported.results)
         self.messages = imported.messages
-        self.workspaces: list[torch.Tensor] = []
+        self.workspaces: list[tuple[torch.Tensor, Pointer]] = []
         self._plan_arguments(plan.inputs)
 
     def _plan_arguments(self, orders: Sequence[Order | None]) -> None:
@@ -176,11 +165,23 @@ class Launcher:
                 is_symbol = argument.kind == "symbol"
                 self.tensors.append((position, is_symbol, argument.mutable, orders[position]))
 
+    def _result_specs(
+        self, results: Sequence[TensorSpec]
+    ) -> Callable[[Sequence[Any]], Sequence[tuple[tuple[int, ...], torch.dtype]]]:
+        """Shape and dtype of each result of a call; of known sizes once and for all."""
+        dtypes = [r.dtype for r in results]
+        if all(isinstance(size, int) for r in results for size in r.shape):
+            fixed = [(tuple(r.shape), r.dtype) for r in results]
+            return lambda args: fixed
+        shapes = self.sizes.compile([r.shape for r in results])
+        return lambda args: list(zip(shapes(args), dtypes))
+
     def __call__(self, args: Sequence[Any]) -> list[Any]:
         bound = self.bound
         if bound is None or not bound.is_current(args):
             bound = self._bind(args)
-        call, copies = [], None
+        call: list[Pointer | int] = []
+        copies = None
         for position, symbol, mutable, order in self.tensors:
             x = args[position]
             if symbol:
@@ -192,11 +193,12 @@ class Launcher:
                 original, x = x, x.contiguous()
                 copies = [*(copies or ()), (original if mutable else None, x)]
             call.append((x.data_ptr(), x.shape))
-        outputs = [
-            empty(shape, dtype)
-            for shape, dtype in zip(self.output_shapes(args), self.output_dtypes)
-        ]
-        bound.run(call, outputs)
+        outputs = []
+        for shape, dtype in self.result_specs(args):
+            x = empty(shape, dtype)
+            outputs.append(x)
+            call.append((x.data_ptr(), shape))
+        bound.run(call)
         for original, copy in copies or ():
             if original is not None:
                 original.copy_(copy)
@@ -226,7 +228,7 @@ class Launcher:
             return {}
         given = {self.imported.arguments[i].name: x for i, x in buffers.items()}
         results = [a for a in entry["arguments"] if a["kind"] == "prepared"]
-        memory = empty_side_by_side([(a["shape"], _DTYPES[a["dtype"]]) for a in results])
+        memory = empty_side_by_side([(a["shape"], dtype_named(a["dtype"])) for a in results])
         prepared = {a["name"]: x for a, x in zip(results, memory)}
         call = []
         for argument in entry["arguments"]:
@@ -293,26 +295,28 @@ class BoundCall:
         same = all(map(is_, self.parameters, self.pick(args)))
         return same and self.versions == list(map(_version, self.versioned))
 
-    def run(self, call: list, outputs: Sequence[torch.Tensor]) -> None:
-        """Invoke with the unbound graph arguments in `call`; outputs and workspace are added."""
-        call.extend([(x.data_ptr(), x.shape) for x in outputs])
+    def run(self, call: list[Pointer | int]) -> None:
+        """Invoke with the unbound graph arguments and results in `call`; the workspace is added."""
         size = self.workspace_size
         if size is None:
             size = self.invoke.workspace(call)
             if not self.dynamic:
                 self.workspace_size = size
         workspace = self._take_workspace(size)
-        call.append((workspace.data_ptr(), workspace.shape))
+        call.append(workspace[1])
         self.invoke(call)
         self.workspaces.append(workspace)
 
-    def _take_workspace(self, size: int) -> torch.Tensor:
+    def _take_workspace(self, size: int) -> tuple[torch.Tensor, Pointer]:
         """A workspace that no other thread uses: the pool's last one, if it is large enough."""
         try:
             workspace = self.workspaces.pop()
+            if workspace[0].shape[0] >= size:
+                return workspace
         except IndexError:
-            return empty_bytes(size)
-        return workspace if workspace.shape[0] >= size else empty_bytes(size)
+            pass
+        memory = empty_bytes(size)
+        return memory, (memory.data_ptr(), tuple(memory.shape))
 
 
 def _picker(positions: list[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
@@ -328,19 +332,21 @@ def finisher(
     sizes: SizeFunction,
     orders: Sequence[Order | None],
     views: Views,
-) -> Callable[[Sequence[Any], list], list]:
+) -> Finish:
     """From the function's results to the graph's outputs, in its order, layouts and views."""
     owners = _owners(outputs, sizes, orders)
     cut = windows(views, sizes)
+    if owners is unchanged or cut is unchanged:
+        return cut if owners is unchanged else owners
     return lambda args, results: cut(args, owners(args, results))
 
 
-def _owners(outputs, sizes: SizeFunction, orders) -> Callable[[Sequence[Any], list], list]:
+def _owners(outputs, sizes: SizeFunction, orders) -> Finish:
     symbolic = sizes.compile([[o.size] for o in outputs if o.kind == "symbol"])
     permutations = [inverse(order) if order else None for order in orders]
     plain = all(o.kind == "result" and o.index == i for i, o in enumerate(outputs))
     if plain and not any(permutations):
-        return lambda args, results: results
+        return unchanged
 
     def finish(args: Sequence[Any], results: list) -> list:
         given = iter(symbolic(args))

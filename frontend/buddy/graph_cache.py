@@ -104,24 +104,30 @@ def load(key: str, options: Options) -> Callable | None:
     counters.count("nodes_lowered", plan.imported.nodes_lowered)
     counters.count_linalg(plan.imported.left_to_linalg)
     counters.count("cache_hits")
+    return _as_dynamo_calls_it(launch)
 
+
+def _as_dynamo_calls_it(launch: Launcher) -> Callable:
     def call(*args: Any) -> Sequence[Any]:
         return launch(args)
 
     return torch._dynamo.disable(call, reason="do not trace a compiled graph")
 
 
-def store(key: str, inputs: int, launch: Launcher) -> None:
-    """Keep what AOTAutograd compiles of a graph of so many inputs, if an entry can say it all."""
+def store(key: str, inputs: int, launch: Launcher) -> Callable | None:
+    """Keep what AOTAutograd compiles of a graph of so many inputs, if an entry can say it all.
+
+    Returns what `load` will give then: AOTAutograd adds nothing to it that a call has to pay for.
+    """
     plan = launch.plan
     # Only a write leaves gaps between results (`spread`), and that has been excluded.
     if plan.imported.constants or plan.views.spread or not _adds_nothing(inputs):
-        return
+        return None
     try:
         entry = {"library": launch.library.name, "plan": dataclasses.asdict(plan)}
         text = json.dumps(entry, default=_written).encode()
     except TypeError:  # a symbolic size, a tensor
-        return
+        return None
 
     def build(directory: Path) -> Path:
         path = directory / "entry.json"
@@ -129,6 +135,7 @@ def store(key: str, inputs: int, launch: Launcher) -> None:
         return path
 
     disk_cache.put(f"{key}.json", build)
+    return _as_dynamo_calls_it(launch)
 
 
 def _adds_nothing(inputs: int) -> bool:

@@ -9,6 +9,7 @@ import functools
 import itertools
 import math
 import mmap
+import operator
 import sys
 import threading
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ MADV_COLLAPSE = 25  # since Linux 6.1; the module mmap does not have it
 GAP = 4096  # bytes between two tensors that the allocator may have for itself
 PAGES_AT_ONCE = 8
 
+# torch.empty's kernel without the dispatcher before it, which takes twice as long as the kernel.
+# Code that Inductor generates allocates by it too.
+_empty_strided = torch._C._dynamo.guards._empty_strided_cpu
 _madvise = ctypes.CDLL(None).madvise
 _madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
@@ -37,9 +41,17 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     then comes 2 MiB at a time and not 4 KiB, and packed weights are read through fewer entries of
     the TLB. A refusal changes nothing but the speed.
     """
-    x = torch.empty(shape, dtype=dtype)
+    shape = tuple(shape)
+    x = _empty_strided(shape, _row_major(shape), dtype)
     _ask_for_huge_pages(x)
     return x
+
+
+@functools.lru_cache(1024)
+def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides, as torch has them: those of no elements too."""
+    strides = itertools.accumulate((max(size, 1) for size in shape[:0:-1]), operator.mul, initial=1)
+    return tuple(strides)[::-1] if shape else ()
 
 
 def empty_bytes(size: int) -> torch.Tensor:

@@ -77,7 +77,7 @@ def is_supported(value: torch.Tensor) -> bool:
 
 def short_name(dtype: torch.dtype) -> str:
     """`f32` for torch.float32: how error messages and manifests call a dtype."""
-    return _SHORT_NAMES.get(dtype, str(dtype).removeprefix("torch."))
+    return _SHORT_NAMES.get(dtype) or str(dtype).removeprefix("torch.")
 
 
 def dtype_named(name: str) -> torch.dtype:

@@ -26,6 +26,8 @@ from .types import Dim
 
 UNKNOWN_SIZE = 8192
 
+Finish = Callable[[Sequence[Any], list], list]  # of a call's arguments and results: other results
+
 
 @dataclass(frozen=True)
 class View:
@@ -86,7 +88,12 @@ def returning_owners(graph: fx.Graph) -> Iterator[Views]:
         output.args = own
 
 
-def windows(views: Views, sizes: Any) -> Callable[[Sequence[Any], list], list]:
+def unchanged(args: Sequence[Any], results: list) -> list:
+    """The results as they are."""
+    return results
+
+
+def windows(views: Views, sizes: Any) -> Finish:
     """`f(args, owners)` giving the graph's outputs; `sizes` compiles symbolic ones."""
     spread = _spreader(views.spread, sizes)
     cut = [v for v in views.returned if v.shape is not None]
@@ -109,10 +116,10 @@ def windows(views: Views, sizes: Any) -> Callable[[Sequence[Any], list], list]:
     return make
 
 
-def _spreader(spread: Sequence[Spread], sizes: Any) -> Callable[[Sequence[Any], list], list]:
+def _spreader(spread: Sequence[Spread], sizes: Any) -> Finish:
     """`f(args, owners)` giving the owners with their gaps."""
     if not spread:
-        return lambda args, owners: owners
+        return unchanged
     shapes = sizes.compile([d for s in spread for d in (s.shape, s.strides, (s.offset, s.size))])
 
     def make(args: Sequence[Any], owners: list) -> list:

@@ -67,9 +67,19 @@ def test_large_tensors_ask_for_huge_pages():
     assert x.sum() == x.numel()
 
 
-def test_small_and_empty_tensors():
-    assert empty((3, 2), torch.int8).shape == (3, 2)
-    assert empty((0, 4), torch.float64).numel() == 0
+@pytest.mark.parametrize("shape", [(), (0,), (3, 2), (0, 4), (4, 0), (2, 0, 3), (1, 5, 1)])
+def test_small_and_empty_tensors(shape):
+    wanted = torch.empty(shape, dtype=torch.bfloat16)
+    with torch.device("meta"):  # code runs on the CPU, whatever the default is
+        x = empty(torch.Size(shape), torch.bfloat16)
+    assert (x.shape, x.stride(), x.dtype) == (wanted.shape, wanted.stride(), wanted.dtype)
+    assert x.device.type == "cpu"
+
+
+def test_memory_of_inference_mode():
+    with torch.inference_mode():
+        assert empty((3,), torch.float32).is_inference()
+    assert not empty((3,), torch.float32).is_inference()
 
 
 @pytest.mark.parametrize("size", [0, 1, HUGE_PAGE - 1, HUGE_PAGE, 3 * HUGE_PAGE + 5])

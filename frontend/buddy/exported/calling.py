@@ -50,7 +50,7 @@ class Leaf:
     def _is_tensor(self, given: Any) -> bool:
         if not isinstance(given, torch.Tensor) or not given.is_cpu:
             return False
-        if given.layout != torch.strided or short_name(given.dtype) != self.dtype:
+        if given.layout is not torch.strided or short_name(given.dtype) != self.dtype:
             return False
         shape = given.shape
         return shape == self.shape or (

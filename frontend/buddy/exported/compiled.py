@@ -47,7 +47,8 @@ class CompiledProgram:
         self._tensors = list(self._state.values())
         static = frozenset(range(len(self._tensors)) if freezes(options, training=False) else ())
         self._convention = convention_of(program)
-        self._check_sizes = SizeCheck(program.inputs, program.conditions)
+        sizes = SizeCheck(program.inputs, program.conditions)
+        self._check_sizes = sizes if sizes.dims or sizes.holds else None
         self._results = program.results
         with torch.no_grad():
             self._run = compile_graph(options, program.graph_module, static)
@@ -55,9 +56,14 @@ class CompiledProgram:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Raises InputError for arguments that the program was not exported for."""
         leaves = self._convention.flatten(args, kwargs)
-        self._check_sizes(leaves)
-        with torch.no_grad():
+        if self._check_sizes:
+            self._check_sizes(leaves)
+        had_gradients = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)  # torch.no_grad() takes as long as a small graph
+        try:
             outputs = self._run([*self._tensors, *leaves])
+        finally:
+            torch._C._set_grad_enabled(had_gradients)
         results = (s.constant if s.index is None else outputs[s.index] for s in self._results)
         return self._convention.unflatten(list(results))
 
