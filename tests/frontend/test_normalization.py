@@ -80,3 +80,33 @@ def test_chain_of_norms_is_one_kernel():
         return F.gelu(F.layer_norm(x, (48,), weight)) * 0.5
 
     check(residuals, (9, 48), (9, 48), (48,))
+
+
+# Results of a row are written while the next one is computed, in runs that the last one need not
+# fill.
+MANY_ROWS = [(1024, 100), (3, 707, 33), (40, 37, 16), (2, 9, 64, 300)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", MANY_ROWS, ids=str)
+def test_many_rows(shape, dtype):
+    width = (shape[-1],)
+    check(lambda x, y: (x * 0.5 + y).softmax(-1), shape, width, dtype=dtype)
+    check(lambda x, y: F.layer_norm(x + y, width, y) + x, shape, width, dtype=dtype)
+    check(lambda x: (F.rms_norm(x, width), x.log_softmax(-1)), shape, dtype=dtype)
+
+
+def test_many_rows_some_of_which_are_no_numbers():
+    x = torch.randn(777, 129)
+    x[5, 3] = x[6, 128] = x[700, 0] = float("nan")
+    x[8, 9] = x[9, 128] = x[44, 0] = float("inf")
+    x[10], x[11, 1:], x[776, :5] = float("-inf"), float("-inf"), float("-inf")
+    check(lambda x: (x.softmax(-1), x.amax(-1), x.amin(-1)), x)
+    check(lambda x: (x.t().softmax(0), x.amax(), x[:4].amin()), x)
+
+
+def test_many_rows_in_place():
+    def from_maximum(x):
+        return x.sub_(x.amax(-1, keepdim=True)).mul_(0.5)
+
+    check(from_maximum, (900, 65))

@@ -87,6 +87,15 @@ def test_nan_and_infinity():
           + (x.logsumexp(1),), x)  # fmt: skip
 
 
+@pytest.mark.parametrize("width", [1, 15, 16, 40, 64, 100])
+@pytest.mark.parametrize("place", [0, -1])
+def test_nan_anywhere(width, place):
+    x = torch.randn(7, width)
+    x[3, place] = float("nan")
+    check(lambda x: (x.amax(1), x.amin(1), x.amax(0), x.amin(), x.clamp(-1, 1), x.relu()), x)
+    check(lambda x: (torch.maximum(x[3], x[2]), torch.minimum(x[2], x[3])), x)
+
+
 @pytest.mark.parametrize("shape", [(300, 300), (3, 50_000), (51_000,), (40_009,), (2, 3, 20, 999)])
 def test_few_results_of_many_elements(shape):
     """What threads share in parts, those that divide evenly and those that do not."""

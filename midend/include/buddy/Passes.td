@@ -74,6 +74,18 @@ def ExpandBF16Pass : InterfacePass<"buddy-expand-bf16", "::mlir::FunctionOpInter
   let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
 
+def ExpandExtremaPass : InterfacePass<"buddy-expand-extrema", "::mlir::FunctionOpInterface"> {
+  let summary = "Write maxima and minima, which pass NaNs on, as comparisons.";
+  let description = [{
+    Needs: arith; reductions of vectors.
+    Leaves: two comparisons for each `maximumf` or `minimumf` of f32 and f64, scalars and vectors,
+    of which x86 makes three instructions, for a limit that is known one; reductions by halves.
+    Of zeros of both signs either may be the result, as in PyTorch.
+    Does not touch: half precisions.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::vector::VectorDialect"];
+}
+
 def ExpandMathPass : InterfacePass<"buddy-expand-math", "::mlir::FunctionOpInterface"> {
   let summary = "Write functions of f32 vectors as polynomials.";
   let description = [{
@@ -349,6 +361,28 @@ def PassPointersPass : Pass<"buddy-pass-pointers", "::mlir::ModuleOp"> {
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect"
   ];
+}
+
+def PipelineTilesPass
+    : InterfacePass<"buddy-pipeline-tiles", "::mlir::FunctionOpInterface"> {
+  let summary = "Write a tile's results while the next tile is computed.";
+  let description = [{
+    Needs: scf.forall over linalg on memrefs, before they become vector code, with what is
+    prefetched.
+    Leaves: loops over runs of tiles, in which the last op of a tile, where it is elementwise and
+    writes what the call returns, is part of an op of the next tile that has the same loops.
+    Does not touch: loops of few tiles, of other ops or of sizes that are not known; a last op that
+    reads much of what the next tile overwrites before.
+  }];
+  let options = [Option<"minRuns", "min-runs", "int64_t", /*default=*/"32",
+                        "Runs that the threads share at least.">,
+                 Option<"minTiles", "min-tiles", "int64_t", /*default=*/"4",
+                        "The shortest run that is worth it.">,
+                 Option<"maxTiles", "max-tiles", "int64_t", /*default=*/"32",
+                        "The longest run.">];
+  let statistics = [Statistic<"numPipelined", "num-pipelined", "Loops changed.">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect"];
 }
 
 def PlaceScratchPass : Pass<"buddy-place-scratch", "::mlir::func::FuncOp"> {

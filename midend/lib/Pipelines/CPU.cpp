@@ -129,6 +129,7 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   pm.addNestedPass<func::FuncOp>(createLowerScatterPass());
   pm.addNestedPass<func::FuncOp>(createLowerSortPass());
   pm.addNestedPass<func::FuncOp>(createPrefetchTilesPass());
+  pm.addNestedPass<func::FuncOp>(createPipelineTilesPass());
   pm.addNestedPass<func::FuncOp>(createVectorizeGenericPass(
       VectorizeGenericPassOptions{options.vectorBits, options.hasBf16Dot}));
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
@@ -172,6 +173,7 @@ static void reachLLVM(OpPassManager &pm, const CpuOptions &options) {
       createExpandMathPass(ExpandMathPassOptions{/*hasAVX512=*/options.vectorBits == 512}));
   if (!options.hasBf16Dot)
     emulateBF16(pm);
+  pm.addNestedPass<func::FuncOp>(createExpandExtremaPass());
   pm.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass());
   pm.addNestedPass<func::FuncOp>(createSCFToControlFlowPass());
   // What is one instruction (fma, floor, abs) must not become a call for each lane.
