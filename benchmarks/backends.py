@@ -27,7 +27,7 @@ class CopyOfSameBytes(torch.nn.Module):
         if self.outputs is None:
             self.outputs = self.module(*inputs)
             tensors = [*inputs, self.outputs]
-            self.source = torch.zeros(sum(t.nbytes for t in tensors) // 8, dtype=torch.float32)
+            self.source = torch.ones(sum(t.nbytes for t in tensors) // 8, dtype=torch.float32)
             self.target = torch.empty_like(self.source)
         self.target.copy_(self.source)
         return self.outputs

@@ -31,6 +31,17 @@ func.func @limit(%x: f64) -> f64 {
 
 // -----
 
+// A softmax has its NaNs from the exponentials.
+// CHECK-LABEL: func @lost
+// CHECK-NOT:   arith.cmpf uno
+// CHECK:       return
+func.func @lost(%state: vector<16xf32>, %x: vector<16xf32>) -> vector<16xf32> {
+  %0 = arith.maximumf %state, %x fastmath<nnan> : vector<16xf32>
+  return %0 : vector<16xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func @reduction
 // CHECK-NOT:   vector.reduction
 // CHECK:       vector.shuffle {{.*}} [0, 1, 2, 3, 4, 5, 6, 7] : vector<16xf32>

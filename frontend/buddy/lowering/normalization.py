@@ -7,6 +7,7 @@ from __future__ import annotations
 import math as pymath
 
 import torch
+from mlir import ir
 from mlir.dialects import arith, math
 
 from ..types import TensorSpec, compute_dtype, product
@@ -25,10 +26,10 @@ def softmax(e: Emitter, x, dim, half_to_float):
         return e.empty(e.out)
     x, dim = _at_least_1d(e, x, dim)
     wide = compute_dtype(e.dtype(x))
-    peak = fold(e, x, [dim], s.maximum, -pymath.inf, wide)
+    peak = _peak(e, x, dim, wide)
     # Kept for the second pass: an exponential costs more than reading it again.
     exponentials = e.pointwise(
-        lambda v, m: math.exp(arith.subf(v, m)), x, peak, out=TensorSpec(e.shape(x), wide)
+        lambda v, m: _exponential(arith.subf(v, m)), x, peak, out=TensorSpec(e.shape(x), wide)
     )
     total = sum_of(e, exponentials, [dim], wide)
     # One division a row instead of one an element.
@@ -44,12 +45,29 @@ def log_softmax(e: Emitter, x, dim, half_to_float):
         return e.empty(e.out)
     x, dim = _at_least_1d(e, x, dim)
     wide = TensorSpec(e.shape(x), compute_dtype(e.dtype(x)))
-    peak = fold(e, x, [dim], s.maximum, -pymath.inf, wide.dtype)
+    peak = _peak(e, x, dim, wide.dtype)
     shifted = e.pointwise(arith.subf, x, peak, out=wide)
-    total = sum_of(e, e.pointwise(math.exp, shifted, out=wide), [dim], wide.dtype)
+    total = sum_of(e, e.pointwise(_exponential, shifted, out=wide), [dim], wide.dtype)
     logarithm = e.pointwise(math.log, total, out=e.spec(total))
     out = TensorSpec(wide.shape, e.out.dtype)
     return e.reshape(e.pointwise(arith.subf, shifted, logarithm, out=out), e.out.shape)
+
+
+def _peak(e: Emitter, x, dim: int, dtype: torch.dtype):
+    """The maximum, of the others where one is a NaN: that one's exponential makes the sum a NaN."""
+    others = arith.FastMathFlags.nnan
+    return fold(e, x, [dim], lambda m, v: arith.maximumf(m, v, fastmath=others), -pymath.inf, dtype)
+
+
+def _exponential(distance):
+    """exp(x) of a difference x, in f32 as 2^(x / ln 2).
+
+    That the quotient is rounded moves the result by |x| halves of an ulp at most, as much as the
+    rounding of the difference did.
+    """
+    if distance.type != ir.F32Type.get():
+        return math.exp(distance)
+    return math.exp2(arith.mulf(distance, s.like(1 / pymath.log(2), distance)))
 
 
 def _at_least_1d(e: Emitter, x, dim: int):

@@ -79,8 +79,8 @@ def ExpandExtremaPass : InterfacePass<"buddy-expand-extrema", "::mlir::FunctionO
   let description = [{
     Needs: arith; reductions of vectors.
     Leaves: two comparisons for each `maximumf` or `minimumf` of f32 and f64, scalars and vectors,
-    of which x86 makes three instructions, for a limit that is known one; reductions by halves.
-    Of zeros of both signs either may be the result, as in PyTorch.
+    of which x86 makes three instructions; one, a single instruction, with a limit that is known
+    and where `nnan` says that a NaN of the right operand may be lost. Reductions by halves. Of zeros of both signs either may be the result, as in PyTorch.
     Does not touch: half precisions.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::vector::VectorDialect"];

@@ -36,6 +36,10 @@ struct ExpandExtremum : OpRewritePattern<Extremum> {
     Value left = op.getLhs(), right = op.getRhs();
     Value better = arith::CmpFOp::create(b, isBetter, right, left);
     Value number = arith::SelectOp::create(b, better, right, left);
+    if (bitEnumContainsAny(op.getFastmath(), arith::FastMathFlags::nnan)) {
+      rewriter.replaceOp(op, number);
+      return success();
+    }
     Value isNaN = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, right, right);
     rewriter.replaceOpWithNewOp<arith::SelectOp>(op, isNaN, right, number);
     return success();
