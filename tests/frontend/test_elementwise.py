@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from checking import check
+from checking import check, compiled
 
 aten = torch.ops.aten
 
@@ -143,3 +143,29 @@ def test_clamps_and_combinations():
 def test_non_contiguous_inputs():
     check(lambda x, y: x + y, torch.randn(6, 5).t(), torch.randn(5, 12)[:, ::2])
     check(lambda x: x * 2, torch.randn(1, 4).expand(3, 4))
+
+
+# Of f32 the largest errors that ExpandMath states, in units in the last place, and where: between
+# two numbers, and at powers of ten on both sides of zero (or of one side).
+ULPS = {
+    torch.exp: (1.1, (-87, 88.7), (-30, 1)),
+    torch.exp2: (1.0, (-126, 127.9), (-30, 1)),
+    torch.expm1: (2.5, (-17, 88), (-30, 1)),
+    torch.log: (0.9, (0.1, 10), (-37, 38)),
+    torch.log2: (1.8, (0.1, 10), (-37, 38)),
+    torch.log1p: (2.5, (-0.9, 10), (-30, -1)),
+    torch.erf: (1.0, (-5, 5), (-30, 0)),
+    torch.tanh: (1.6, (-10, 10), (-30, 0)),
+}
+
+
+@pytest.mark.parametrize("function", ULPS, ids=lambda f: f.__name__)
+def test_errors_in_the_last_place(function):
+    ulps, (low, high), (small, large) = ULPS[function]
+    count = 1 << 17
+    powers = 10 ** torch.empty(count).uniform_(small, large)
+    x = torch.cat([torch.empty(count).uniform_(low, high), powers, -powers if low < 0 else powers])
+    exact = function(x.double())
+    last_place = torch.nextafter(exact.abs().float(), torch.tensor(torch.inf)) - exact.abs().float()
+    errors = (compiled(function)(x) - exact).abs() / last_place
+    assert errors.max() <= ulps, x[errors.argmax()]

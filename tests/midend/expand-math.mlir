@@ -66,6 +66,20 @@ func.func @pieces(%x: vector<16xf32>) -> vector<16xf32> {
 
 // -----
 
+// 32 from two registers.
+// AVX512-LABEL: func @more_pieces
+// AVX512:       %[[PIECE:.*]] = arith.fptosi {{.*}} : vector<16xf32> to vector<16xi32>
+// AVX512-COUNT-7: llvm.call_intrinsic "llvm.x86.avx512.vpermi2var.ps.512"(%{{.*}}, %[[PIECE]], %{{.*}})
+// AVX512-NOT:   scalef
+// AVX512-NOT:   arith.divf
+// AVX512:       return
+func.func @more_pieces(%x: vector<16xf32>) -> vector<16xf32> {
+  %a = math.tanh %x : vector<16xf32>
+  return %a : vector<16xf32>
+}
+
+// -----
+
 // LLVM would take exp(x) - 1 literally; x / log(exp(x)) puts the lost digits right.
 // CHECK-LABEL: func @small_digits
 // CHECK-NOT:   math.expm1

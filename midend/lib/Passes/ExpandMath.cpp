@@ -267,8 +267,8 @@ struct ExpandErf : OpRewritePattern<math::ErfOp> {
   }
 };
 
-/// Column i is our own minimax fit of erf(i/4 + r/4) on 0 <= r < 1, powers of r from the lowest;
-/// the first column that of erf(r/4) - r/4.
+/// Column i is our own minimax fit of erf((i + r) / 4) on 0 <= r < 1, powers of r from the lowest;
+/// the first column that of erf(r / 4) - r / 4.
 constexpr float kErf[7][16] = {
     {0, 0.2763264, 0.5204999, 0.71115565, 0.8427008, 0.92290014, 0.96610516, 0.9866717, 0.9953223,
      0.9985373, 0.999593, 0.9998994, 0.9999779, 0.9999957, 0.9999993, 0.9999999},
@@ -292,33 +292,90 @@ constexpr float kErf[7][16] = {
      -4.6592846e-5, 2.286222e-5, 5.6686305e-5, -1.1165337e-5},
 };
 
-/// erf in 16 pieces, as many as AVX-512 looks up at once: of polynomials that are shorter than one
-/// for all of them, and without an exponential.
-struct ExpandErfInPieces : OpRewritePattern<math::ErfOp> {
-  ExpandErfInPieces(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/3) {}
+/// Column i is our own minimax fit of tanh((i + r) / 3.5) on 0 <= r < 1, likewise.
+constexpr float kTanh[7][32] = {
+    {0,          0.2781855,  0.51640767, 0.6947827,  0.81537396, 0.89137346, 0.9371713,
+     0.9640276,  0.97952545, 0.98838586, 0.99342465, 0.99628145, 0.9978984,  0.9988126,
+     0.9993293,  0.9996212,  0.9997861,  0.9998792,  0.99993175, 0.9999615,  0.99997824,
+     0.9999877,  0.9999931,  0.99999607, 0.9999978,  0.99999875, 0.9999993,  0.9999996,
+     0.99999976, 0.9999999,  0.99999994, 0.99999994},
+    {3.19457e-9,   0.26360363,    0.20952086,    0.14779344,    0.09576153,   0.05870096,
+     0.034774296,  0.020185951,   0.011579983,   0.0065980987,  0.0037449743, 0.002120921,
+     0.0011996634, 0.00067809183, 0.00038312873, 0.00021642292, 0.0001222381, 6.90365e-5,
+     3.898821e-5,  2.2018005e-5,  1.2434175e-5,  7.0218703e-6,  3.9653987e-6, 2.239339e-6,
+     1.2645976e-6, 7.1414206e-7,  4.0328902e-7,  2.2774485e-7,  1.2861159e-7, 7.262928e-8,
+     4.1015152e-8, 2.3161961e-8},
+    {-2.3443303e-7,  -0.02095116,    -0.030913081,   -0.029338285,  -0.022309123,  -0.014949951,
+     -0.009311317,   -0.0055599553,  -0.0032408237,  -0.0018632733, -0.0010629545, -0.0006037223,
+     -0.00034203954, -0.00019350984, -0.00010939156, -6.181149e-5,  -3.491758e-5,  -1.9722262e-5,
+     -1.1138691e-5,  -6.290594e-6,   -3.5525316e-6,  -2.0062164e-6, -1.1329594e-6, -6.3980406e-7,
+     -3.6131163e-7,  -2.0404103e-7,  -1.1522461e-7,  -6.507046e-8,  -3.6746062e-8, -2.0750795e-8,
+     -1.1718762e-8,  -6.6175927e-9},
+    {-0.0077717467, -0.005510461, -0.001144381, 0.0018017212,  0.0025922577,  0.002210715,
+     0.001547224,   0.0009821901, 0.0005918829, 0.00034662278, 0.00019978512, 0.00011412827,
+     6.486995e-5,   3.6767633e-5, 2.0806314e-5, 1.1763423e-5,  6.647396e-6,   3.755302e-6,
+     2.1211329e-6,  1.1979841e-6, 6.7656913e-7, 3.8208307e-7,  2.1577586e-7,  1.2184444e-7,
+     6.8813804e-8,  3.886439e-8,  2.1943874e-8, 1.2394828e-8,  6.9986097e-9,  3.950533e-9,
+     2.2314195e-9,  1.2598463e-9},
+    {-1.2211223e-5,  0.0010156555,   0.0010222116,  0.00044262607, 1.001066e-6,   -0.0001578786,
+     -0.00016158509, -0.00011939436, -7.744565e-5,  -4.7134963e-5, -2.7740707e-5, -1.6030832e-5,
+     -9.1706515e-6,  -5.2166192e-6,  -2.958013e-6,  -1.674308e-6,  -9.467444e-7,  -5.350376e-7,
+     -3.0227108e-7,  -1.7073792e-7,  -9.6432395e-8, -5.4457363e-8, -3.0758212e-8, -1.7352937e-8,
+     -9.809554e-9,   -5.5446314e-9,  -3.1259024e-9, -1.7687682e-9, -9.97846e-10,  -5.6013494e-10,
+     -3.157762e-10,  -1.7850064e-10},
+    {0.00027822796, 9.865496e-5,   -0.0001065323, -0.00011833994, -5.3755644e-5, -8.947671e-6,
+     7.2585476e-6,  9.377094e-6,   7.268971e-6,   4.792045e-6,    2.936284e-6,   1.7336054e-6,
+     1.0034311e-6,  5.745148e-7,   3.2695812e-7,  1.8544485e-7,   1.049802e-7,   5.936652e-8,
+     3.3551576e-8,  1.8955472e-8,  1.0707932e-8,  6.0446443e-9,   3.417255e-9,   1.9153334e-9,
+     1.0899373e-9,  6.1851135e-10, 3.4558192e-10, 1.9732332e-10,  1.1100665e-10, 5.970103e-11,
+     3.2431283e-11, 1.885578e-11},
+    {-2.2830962e-5,  -3.4164597e-5, -4.0571545e-6,  1.0114198e-5,   7.6131228e-6,   2.8917252e-6,
+     4.4404504e-7,   -3.224936e-7,  -4.0792662e-7,  -3.110645e-7,   -2.0307091e-7,  -1.237296e-7,
+     -7.281698e-8,   -4.2070326e-8, -2.406266e-8,   -1.3686177e-8,  -7.759631e-9,   -4.392017e-9,
+     -2.4834255e-9,  -1.4034333e-9, -7.9313306e-10, -4.4699497e-10, -2.5363356e-10, -1.3857589e-10,
+     -8.0894784e-11, -4.635506e-11, -2.5169e-11,    -1.4725256e-11, -8.272515e-12,  -3.6925662e-12,
+     -1.492984e-12,  -1.1022708e-12},
+};
 
-  LogicalResult matchAndRewrite(math::ErfOp op, PatternRewriter &rewriter) const override {
+/// The elements of a table of 16 or 32, which AVX-512 looks up in one instruction.
+Value lookUp(PolynomialBuilder &b, ArrayRef<float> table, Value index) {
+  auto half = [&](ArrayRef<float> part) -> Value {
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(b.type, part));
+  };
+  auto call = [&](const char *name, ValueRange operands) {
+    return LLVM::CallIntrinsicOp::create(b, b.type, b.getStringAttr(name), operands).getResult(0);
+  };
+  if (table.size() == 16)
+    return call("llvm.x86.avx512.permvar.sf.512", {half(table), index});
+  return call("llvm.x86.avx512.vpermi2var.ps.512",
+              {half(table.take_front(16)), index, half(table.drop_front(16))});
+}
+
+/// An odd function that is one from the end of the last piece on: in pieces whose polynomials are
+/// shorter than one for all of them, and without an exponential. The first piece adds to x.
+template <typename Function, int64_t pieces> struct ExpandInPieces : OpRewritePattern<Function> {
+  using Table = const float[7][pieces];
+  ExpandInPieces(MLIRContext *context, Table &table, float perUnit)
+      : OpRewritePattern<Function>(context, /*benefit=*/3), table(table), perUnit(perUnit) {}
+
+  LogicalResult matchAndRewrite(Function op, PatternRewriter &rewriter) const override {
     if (!isFloatVector(op) || cast<VectorType>(op.getType()).getShape() != ArrayRef<int64_t>{16})
       return rewriter.notifyMatchFailure(op, "not a vector of 16 f32");
     PolynomialBuilder b(op, rewriter);
     Value x = op.getOperand();
-    Value size = b.atMost(math::AbsFOp::create(b, x), std::nextafter(4.0f, 0.0f));
-    Value scaled = b.mul(size, b.splat(4)), whole = math::FloorOp::create(b, scaled);
+    Value size = b.atMost(math::AbsFOp::create(b, x), std::nextafter(pieces / perUnit, 0.0f));
+    Value scaled = b.mul(size, b.splat(perUnit)), whole = math::FloorOp::create(b, scaled);
     Value piece = arith::FPToSIOp::create(b, b.type.clone(b.getI32Type()), whole);
-    Value r = b.sub(scaled, whole), sum = lookUp(b, kErf[6], piece);
+    Value r = b.sub(scaled, whole), sum = lookUp(b, table[6], piece);
     for (int power = 5; power > 0; --power)
-      sum = b.fma(sum, r, lookUp(b, kErf[power], piece));
-    Value first = b.select(b.less(size, b.splat(0.25)), size, lookUp(b, kErf[0], piece));
+      sum = b.fma(sum, r, lookUp(b, table[power], piece));
+    Value first = b.select(b.less(scaled, b.splat(1)), size, lookUp(b, table[0], piece));
     rewriter.replaceOpWithNewOp<math::CopySignOp>(op, b.fma(sum, r, first), x);
     return success();
   }
 
-  static Value lookUp(PolynomialBuilder &b, ArrayRef<float> table, Value index) {
-    Value all = arith::ConstantOp::create(b, DenseElementsAttr::get(b.type, table));
-    return LLVM::CallIntrinsicOp::create(
-               b, b.type, b.getStringAttr("llvm.x86.avx512.permvar.sf.512"), ValueRange{all, index})
-        .getResult(0);
-  }
+  Table &table;
+  float perUnit;
 };
 
 /// tanh(x) = x + x^3 P(x^2) for a small x, with P our own minimax fit of (tanh(x)/x - 1)/x^2 on
@@ -362,8 +419,10 @@ struct ExpandMathPass : impl::ExpandMathPassBase<ExpandMathPass> {
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandExp, ExpandExp2>(&getContext(), hasAVX512);
     patterns.add<ExpandErf, ExpandTanh>(&getContext());
-    if (hasAVX512)
-      patterns.add<ExpandErfInPieces>(&getContext());
+    if (hasAVX512) {
+      patterns.add<ExpandInPieces<math::ErfOp, 16>>(&getContext(), kErf, 4.0f);
+      patterns.add<ExpandInPieces<math::TanhOp, 32>>(&getContext(), kTanh, 3.5f);
+    }
     populateMathPolynomialApproximationPatterns(patterns, hasPolynomial);
     GreedyRewriteConfig config;
     // Only these ops: a function of one scalar is better left to libm.
