@@ -267,29 +267,43 @@ struct ExpandErf : OpRewritePattern<math::ErfOp> {
   }
 };
 
-/// Column i is our own minimax fit of erf((i + r) / 4) on 0 <= r < 1, powers of r from the lowest;
-/// the first column that of erf(r / 4) - r / 4.
-constexpr float kErf[7][16] = {
-    {0, 0.2763264, 0.5204999, 0.71115565, 0.8427008, 0.92290014, 0.96610516, 0.9866717, 0.9953223,
-     0.9985373, 0.999593, 0.9998994, 0.9999779, 0.9999957, 0.9999993, 0.9999999},
-    {0.03209479, 0.2650037, 0.21969509, 0.16073133, 0.103777856, 0.05912941, 0.029731376,
-     0.013192675, 0.0051651616, 0.0017842435, 0.00054661726, 0.0001459026, 3.6452293e-5,
-     6.4897226e-6, -6.4950467e-7, 6.140136e-7},
-    {-3.156298e-8, -0.016565029, -0.027455224, -0.03012024, -0.02595571, -0.018468015, -0.011135776,
-     -0.0057597687, -0.0025649196, -0.0009888253, -0.00036418336, -9.2999726e-5, -4.5195688e-5,
-     3.475458e-6, 2.2102191e-5, -4.7907793e-6},
-    {-0.0058764764, -0.0048201573, -0.002318256, 0.00034391796, 0.00221109, 0.0025741316,
-     0.002108612, 0.0013555187, 0.000674843, 0.000273091, 0.00023203317, 1.0006349e-5, 9.3688825e-5,
-     -3.7036403e-5, -9.860126e-5, 1.9667586e-5},
-    {-2.3919852e-6, 0.0004739884, 0.0007745238, 0.00073549314, 0.00017593287, 6.0239036e-5,
-     -5.997819e-5, -8.567279e-5, 1.6934853e-5, 5.3388874e-5, -0.00022944684, 5.117677e-5,
-     -0.00016091499, 7.619231e-5, 0.00019111104, -3.7731472e-5},
-    {0.00011513627, 9.960204e-5, -4.7733654e-5, -0.00018593026, 1.520176e-5, -0.00012121762,
-     -0.00011547251, -8.377614e-5, -0.00012158381, -0.000103285274, 0.00017989615, -5.4176606e-5,
-     0.00014035028, -6.84237e-5, -0.0001700196, 3.3504337e-5},
-    {-4.636837e-6, -1.8630077e-5, 7.3568463e-6, 4.059203e-5, -2.503558e-5, 3.0471116e-5,
-     3.7763082e-5, 3.1617637e-5, 4.4582383e-5, 3.7151705e-5, -5.8586083e-5, 1.862198e-5,
-     -4.6592846e-5, 2.286222e-5, 5.6686305e-5, -1.1165337e-5},
+/// Column i is our own minimax fit of erf((i + r) / 8) on 0 <= r < 1, powers of r from the lowest;
+/// the first column that of erf(r / 8) - r / 8.
+constexpr float kErf[6][32] = {
+    {0,         0.1403162, 0.2763264,  0.4041169,  0.5204999,  0.6232409,  0.71115565, 0.7840751,
+     0.8427008, 0.8883882, 0.92290014, 0.94817007, 0.96610516, 0.97844374, 0.9866717,  0.99199003,
+     0.9953223, 0.997346,  0.9985373,  0.99921703, 0.999593,   0.9997946,  0.9998994,  0.99995214,
+     0.9999779, 0.9999901, 0.9999957,  0.9999982,  0.9999993,  0.9999997,  0.9999999,  0.99999994},
+    {0.016047396,   0.13886066,    0.13250177,   0.122544095,   0.109847814, 0.09543744,
+     0.08036638,    0.06559313,    0.05188844,   0.03978425,    0.029565142, 0.021294974,
+     0.014866289,   0.0100590335,  0.0065968754, 0.0041932287,  0.002583373, 0.0015426022,
+     0.00089278945, 0.00050080934, 0.0002722852, 0.00014348413, 7.328447e-5, 3.627841e-5,
+     1.7406552e-5,  8.094788e-6,   3.6486013e-6, 1.5939529e-6,  6.749207e-7, 2.769862e-7,
+     1.1017719e-7,  4.2476945e-8},
+    {3.4876062e-9,   -0.0021696563,  -0.004140615,  -0.0057441797, -0.0068654185,  -0.0074559967,
+     -0.0075343186,  -0.0071742437,  -0.0064860703, -0.0055946885, -0.0046195877,  -0.0036601063,
+     -0.0027874557,  -0.0020432596,  -0.0014430768, -0.0009827915, -0.00064584217, -0.00040975,
+     -0.00025109234, -0.00014867318, -8.5085216e-5, -4.707772e-5,  -2.518939e-5,   -1.30361195e-5,
+     -6.5265526e-6,  -3.1614852e-6,  -1.4819359e-6, -6.722812e-7,  -2.9519055e-7,  -1.2546587e-7,
+     -5.162469e-8,   -2.056513e-8},
+    {-0.0007346475, -0.0007008154, -0.00060413516, -0.00045907046, -0.00028636865, -0.000108967964,
+     5.219019e-5,   0.00018146621, 0.00027031646,  0.00031741257,  0.00032736556,  0.00030861387,
+     0.00027111606, 0.00022437895, 0.000176134,    0.00013173714,  9.418122e-5,    6.4510234e-5,
+     4.2410287e-5,  2.6797268e-5,  1.6291535e-5,   9.538279e-6,    5.381837e-6,    2.9282387e-6,
+     1.5371609e-6,  7.78857e-7,    3.8105173e-7,   1.8006843e-7,   8.221306e-8,    3.62745e-8,
+     1.5470723e-8,  6.378965e-9},
+    {6.2884915e-8,  1.7133874e-5,  3.1559845e-5,  4.131183e-5,   4.5300294e-5, 4.3544776e-5,
+     3.7054815e-5,  2.7499098e-5,  1.6773945e-5,  6.5960185e-6,  -1.787255e-6, -7.721775e-6,
+     -1.1115427e-5, -1.2297947e-5, -1.1834772e-5, -1.0351148e-5, -8.40278e-6,  -6.4057754e-6,
+     -4.6197156e-6, -3.1672591e-6, -2.0714888e-6, -1.2957504e-6, -7.766848e-7, -4.4679953e-7,
+     -2.4697474e-7, -1.3130911e-7, -6.720421e-8,  -3.313226e-8,  -1.574386e-8, -7.2143207e-9,
+     -3.1891354e-9, -1.3604886e-9},
+    {3.3901695e-6,  2.867944e-6,   1.948634e-6,  8.1158424e-7,  -3.2521655e-7, -1.2661944e-6,
+     -1.8800893e-6, -2.1201422e-6, -2.019999e-6, -1.6709026e-6, -1.1893849e-6, -6.866181e-7,
+     -2.4672946e-7, 8.2625846e-8,  2.8857377e-7, 3.8407023e-7,  3.9628583e-7,  3.560771e-7,
+     2.9067323e-7,  2.2003616e-7,  1.562656e-7,  1.0487886e-7,  6.6851854e-8,  4.061304e-8,
+     2.357632e-8,   1.31044215e-8, 6.9852164e-9, 3.5751688e-9,  1.7588117e-9,  8.3239854e-10,
+     3.792222e-10,  1.663932e-10},
 };
 
 /// Column i is our own minimax fit of tanh((i + r) / 3.5) on 0 <= r < 1, likewise.
@@ -337,24 +351,22 @@ constexpr float kTanh[7][32] = {
      -1.492984e-12,  -1.1022708e-12},
 };
 
-/// The elements of a table of 16 or 32, which AVX-512 looks up in one instruction.
+/// The elements of two registers of numbers, which AVX-512 looks up in one instruction.
 Value lookUp(PolynomialBuilder &b, ArrayRef<float> table, Value index) {
   auto half = [&](ArrayRef<float> part) -> Value {
     return arith::ConstantOp::create(b, DenseElementsAttr::get(b.type, part));
   };
-  auto call = [&](const char *name, ValueRange operands) {
-    return LLVM::CallIntrinsicOp::create(b, b.type, b.getStringAttr(name), operands).getResult(0);
-  };
-  if (table.size() == 16)
-    return call("llvm.x86.avx512.permvar.sf.512", {half(table), index});
-  return call("llvm.x86.avx512.vpermi2var.ps.512",
-              {half(table.take_front(16)), index, half(table.drop_front(16))});
+  return LLVM::CallIntrinsicOp::create(
+             b, b.type, b.getStringAttr("llvm.x86.avx512.vpermi2var.ps.512"),
+             ValueRange{half(table.take_front(16)), index, half(table.drop_front(16))})
+      .getResult(0);
 }
 
-/// An odd function that is one from the end of the last piece on: in pieces whose polynomials are
-/// shorter than one for all of them, and without an exponential. The first piece adds to x.
-template <typename Function, int64_t pieces> struct ExpandInPieces : OpRewritePattern<Function> {
-  using Table = const float[7][pieces];
+/// An odd function that is one from the end of the last piece on: in 32 pieces, of polynomials that
+/// are shorter than one for all of them, and without an exponential. The first piece adds to x.
+template <typename Function, int64_t coefficients>
+struct ExpandInPieces : OpRewritePattern<Function> {
+  using Table = const float[coefficients][32];
   ExpandInPieces(MLIRContext *context, Table &table, float perUnit)
       : OpRewritePattern<Function>(context, /*benefit=*/3), table(table), perUnit(perUnit) {}
 
@@ -363,11 +375,11 @@ template <typename Function, int64_t pieces> struct ExpandInPieces : OpRewritePa
       return rewriter.notifyMatchFailure(op, "not a vector of 16 f32");
     PolynomialBuilder b(op, rewriter);
     Value x = op.getOperand();
-    Value size = b.atMost(math::AbsFOp::create(b, x), std::nextafter(pieces / perUnit, 0.0f));
+    Value size = b.atMost(math::AbsFOp::create(b, x), std::nextafter(32 / perUnit, 0.0f));
     Value scaled = b.mul(size, b.splat(perUnit)), whole = math::FloorOp::create(b, scaled);
     Value piece = arith::FPToSIOp::create(b, b.type.clone(b.getI32Type()), whole);
-    Value r = b.sub(scaled, whole), sum = lookUp(b, table[6], piece);
-    for (int power = 5; power > 0; --power)
+    Value r = b.sub(scaled, whole), sum = lookUp(b, table[coefficients - 1], piece);
+    for (int64_t power = coefficients - 2; power > 0; --power)
       sum = b.fma(sum, r, lookUp(b, table[power], piece));
     Value first = b.select(b.less(scaled, b.splat(1)), size, lookUp(b, table[0], piece));
     rewriter.replaceOpWithNewOp<math::CopySignOp>(op, b.fma(sum, r, first), x);
@@ -420,8 +432,8 @@ struct ExpandMathPass : impl::ExpandMathPassBase<ExpandMathPass> {
     patterns.add<ExpandExp, ExpandExp2>(&getContext(), hasAVX512);
     patterns.add<ExpandErf, ExpandTanh>(&getContext());
     if (hasAVX512) {
-      patterns.add<ExpandInPieces<math::ErfOp, 16>>(&getContext(), kErf, 4.0f);
-      patterns.add<ExpandInPieces<math::TanhOp, 32>>(&getContext(), kTanh, 3.5f);
+      patterns.add<ExpandInPieces<math::ErfOp, 6>>(&getContext(), kErf, 8.0f);
+      patterns.add<ExpandInPieces<math::TanhOp, 7>>(&getContext(), kTanh, 3.5f);
     }
     populateMathPolynomialApproximationPatterns(patterns, hasPolynomial);
     GreedyRewriteConfig config;
