@@ -20,6 +20,7 @@ from collections.abc import Callable
 os.environ.setdefault("GOMP_SPINCOUNT", "100000")  # before torch brings OpenMP
 
 import torch
+from backends import CopyOfSameBytes
 from workloads import WORKLOADS, Workload, build
 
 CHAINS = [name for name in WORKLOADS if name.endswith("-24MiB")]
@@ -34,24 +35,19 @@ def keep_memory() -> None:
     allocator.mallopt(M_TRIM_THRESHOLD, 1 << 30)
 
 
-def milliseconds(call: Callable[[], object]) -> float:
-    call()
+def milliseconds(call: Callable, *inputs: torch.Tensor) -> float:
+    call(*inputs)
     start = time.perf_counter()
     for _ in range(CALLS):
-        call()
+        call(*inputs)
     return (time.perf_counter() - start) / CALLS * 1e3
 
 
 def round_of(workload: Workload, compiled: Callable, turns: int) -> tuple[float, float]:
     """Medians of the chain and of the copy."""
     inputs = [x.clone() for x in workload.inputs]
-    moved = sum(x.nbytes for x in (*inputs, compiled(*inputs)))
-    source = torch.ones(moved // 2 // 4)
-    target = torch.empty_like(source)
-    samples = [
-        (milliseconds(lambda: compiled(*inputs)), milliseconds(lambda: target.copy_(source)))
-        for _ in range(turns)
-    ]
+    calls = compiled, CopyOfSameBytes(compiled)
+    samples = [[milliseconds(call, *inputs) for call in calls] for _ in range(turns)]
     chain, copy = zip(*samples)
     return statistics.median(chain), statistics.median(copy)
 

@@ -80,7 +80,8 @@ def ExpandExtremaPass : InterfacePass<"buddy-expand-extrema", "::mlir::FunctionO
     Needs: arith; reductions of vectors.
     Leaves: two comparisons for each `maximumf` or `minimumf` of f32 and f64, scalars and vectors,
     of which x86 makes three instructions; one, a single instruction, with a limit that is known
-    and where `nnan` says that a NaN of the right operand may be lost. Reductions by halves. Of zeros of both signs either may be the result, as in PyTorch.
+    and where `nnan` says that a NaN of the right operand may be lost. Reductions by halves. Of
+    zeros of both signs either may be the result, as in PyTorch.
     Does not touch: half precisions.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::vector::VectorDialect"];
@@ -432,8 +433,8 @@ def PropagateTransposesPass : Pass<"buddy-propagate-transposes", "::mlir::func::
   let description = [{
     Needs: linalg on tensors; convolutions between transpositions.
     Leaves: elementwise ops, pools, pads and reshapes of lines between two convolutions working on
-    channels last;
-    reductions that read what was to be transposed. A convolution of one image has no batch.
+    channels last; reductions that read what was to be transposed. A convolution of one image has
+    no batch.
     Does not touch: ops with operands of different layouts.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];

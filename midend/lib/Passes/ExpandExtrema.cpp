@@ -36,6 +36,7 @@ struct ExpandExtremum : OpRewritePattern<Extremum> {
     Value left = op.getLhs(), right = op.getRhs();
     Value better = arith::CmpFOp::create(b, isBetter, right, left);
     Value number = arith::SelectOp::create(b, better, right, left);
+    // The flag goes no further: to LLVM the NaN, which is there, would be undefined.
     if (bitEnumContainsAny(op.getFastmath(), arith::FastMathFlags::nnan)) {
       rewriter.replaceOp(op, number);
       return success();

@@ -71,7 +71,7 @@ public:
 private:
   bool collect();
   bool matchLast();
-  bool isRead(Value input);
+  bool canBeReadLater(Value input);
   bool chooseHost();
   bool survives(memref::AllocaOp buffer, linalg::GenericOp op);
 
@@ -118,11 +118,11 @@ bool TilePipeline::matchLast() {
   return to && isa<BlockArgument>(to.getSource()) && to.getSource().hasOneUse() &&
          to->hasOneUse() && last.getRegionOutputArgs()[0].use_empty() &&
          last.getMatchingIndexingMap(last.getDpsInitOperand(0)).isPermutation() &&
-         llvm::all_of(last.getInputs(), [&](Value input) { return isRead(input); });
+         llvm::all_of(last.getInputs(), [&](Value input) { return canBeReadLater(input); });
 }
 
 /// Whether it is scratch of the tile, or nothing in the loop writes it.
-bool TilePipeline::isRead(Value input) {
+bool TilePipeline::canBeReadLater(Value input) {
   if (!isMemRef(input))
     return loop.isDefinedOutsideOfLoop(input);
   Value buffer = findBuffer(input);
