@@ -24,8 +24,9 @@ from . import knobs
 from .counters import stage
 from .failures import failed_check
 from .layouts import Order, inverse
-from .memory import empty, empty_bytes, empty_side_by_side, use_huge_pages
+from .memory import empty_bytes, empty_side_by_side, use_huge_pages
 from .options import Options
+from .results import Allocate, allocator, empty_result
 from .signature import Argument, ImportedFunction, Output
 from .types import Dim, TensorSpec, dtype_named, linear_symbol
 from .views import Finish, Views, unchanged, windows
@@ -167,14 +168,15 @@ class Launcher:
 
     def _result_specs(
         self, results: Sequence[TensorSpec]
-    ) -> Callable[[Sequence[Any]], Sequence[tuple[tuple[int, ...], torch.dtype]]]:
-        """Shape and dtype of each result of a call; of known sizes once and for all."""
+    ) -> Callable[[Sequence[Any]], Sequence[tuple[tuple[int, ...], torch.dtype, Allocate]]]:
+        """Shape, dtype and allocator of each result of a call; of known sizes once and for all."""
         dtypes = [r.dtype for r in results]
         if all(isinstance(size, int) for r in results for size in r.shape):
-            fixed = [(tuple(r.shape), r.dtype) for r in results]
+            shapes = [tuple(r.shape) for r in results]
+            fixed = [(s, d, allocator(math.prod(s) * d.itemsize)) for s, d in zip(shapes, dtypes)]
             return lambda args: fixed
-        shapes = self.sizes.compile([r.shape for r in results])
-        return lambda args: list(zip(shapes(args), dtypes))
+        sizes = self.sizes.compile([r.shape for r in results])
+        return lambda args: [(s, d, empty_result) for s, d in zip(sizes(args), dtypes)]
 
     def __call__(self, args: Sequence[Any]) -> list[Any]:
         bound = self.bound
@@ -194,8 +196,8 @@ class Launcher:
                 copies = [*(copies or ()), (original if mutable else None, x)]
             call.append((x.data_ptr(), x.shape))
         outputs = []
-        for shape, dtype in self.result_specs(args):
-            x = empty(shape, dtype)
+        for shape, dtype, allocate in self.result_specs(args):
+            x = allocate(shape, dtype)
             outputs.append(x)
             call.append((x.data_ptr(), shape))
         bound.run(call)

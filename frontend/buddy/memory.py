@@ -29,7 +29,7 @@ PAGES_AT_ONCE = 8
 
 # torch.empty's kernel without the dispatcher before it, which takes twice as long as the kernel.
 # Code that Inductor generates allocates by it too.
-_empty_strided = torch._C._dynamo.guards._empty_strided_cpu
+empty_strided = torch._C._dynamo.guards._empty_strided_cpu
 _madvise = ctypes.CDLL(None).madvise
 _madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
@@ -42,13 +42,13 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
     the TLB. A refusal changes nothing but the speed.
     """
     shape = tuple(shape)
-    x = _empty_strided(shape, _row_major(shape), dtype)
+    x = empty_strided(shape, row_major(shape), dtype)
     _ask_for_huge_pages(x)
     return x
 
 
 @functools.lru_cache(1024)
-def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
+def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Strides, as torch has them: those of no elements too."""
     strides = itertools.accumulate((max(size, 1) for size in shape[:0:-1]), operator.mul, initial=1)
     return tuple(strides)[::-1] if shape else ()

@@ -21,7 +21,7 @@ import torch
 from torch import fx
 from torch.fx.experimental.symbolic_shapes import optimization_hint
 
-from .memory import empty
+from .results import empty_result
 from .types import Dim
 
 UNKNOWN_SIZE = 8192
@@ -127,7 +127,7 @@ def _spreader(spread: Sequence[Spread], sizes: Any) -> Finish:
         owners = list(owners)
         for s in spread:
             shape, strides, (offset, size) = next(given), next(given), next(given)
-            memory = empty((size,), owners[s.owner].dtype)
+            memory = empty_result((size,), owners[s.owner].dtype)
             owners[s.owner] = memory.as_strided(shape, strides, offset).copy_(owners[s.owner])
         return owners
 

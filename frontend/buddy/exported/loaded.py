@@ -14,6 +14,7 @@ import torch
 
 from .. import counters
 from ..errors import InputError, ModelError
+from ..results import empty_result
 from ..types import dtype_named
 from .calling import CallingConvention
 
@@ -78,7 +79,7 @@ class LoadedProgram:
         pointers = [(x.data_ptr(), x.shape) if isinstance(x, torch.Tensor) else x for x in inputs]
         try:
             shapes, sizes = self._runtime.bind_inputs(pointers)
-            outputs = [torch.empty(s, dtype=d) for s, d in zip(shapes, self._dtypes)]
+            outputs = [empty_result(s, d) for s, d in zip(shapes, self._dtypes)]
             self._runtime.run([(x.data_ptr(), x.shape) for x in outputs])
         except _runtime.ArgumentError as error:
             raise InputError(str(error)) from None
