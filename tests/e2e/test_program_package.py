@@ -3,6 +3,8 @@
 """`buddy compile model.pt2`: from torch.export.save to a package that answers as eager does."""
 
 import json
+import subprocess
+import sys
 
 import buddy
 import pytest
@@ -10,6 +12,7 @@ import torch
 from packages import buddy as command
 from torch import nn
 from torch.export import Dim, export, save
+from transformers import BertConfig, BertModel
 
 
 class Pooled(nn.Module):
@@ -71,6 +74,32 @@ def test_writes_through_an_expansion(tmp_path):
     done = command("compile", tmp_path / "filled.pt2", "-o", tmp_path / "package")
     assert done.returncode == 0, done.stderr
     assert torch.equal(buddy.load_package(tmp_path / "package")(x), Filled()(x))
+
+
+IN_A_NEW_PROCESS = """
+import sys, buddy, torch
+made = buddy.load_package(sys.argv[1])(torch.arange(12)[None])
+torch.save(dict(made), sys.argv[2])
+print(type(made).__name__)
+"""
+
+
+def test_results_of_a_type_of_transformers(tmp_path):
+    """Which neither the command nor the process that loads the package has imported."""
+    config = BertConfig(
+        hidden_size=32, intermediate_size=64, num_attention_heads=2, num_hidden_layers=1
+    )
+    model, x = BertModel(config).eval(), torch.arange(12)[None]
+    save(export(model, (x,)), tmp_path / "bert.pt2")
+    done = command("compile", tmp_path / "bert.pt2", "-o", tmp_path / "package")
+    assert done.returncode == 0, done.stderr
+    arguments = [sys.executable, "-c", IN_A_NEW_PROCESS, tmp_path / "package", tmp_path / "made"]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with torch.no_grad():
+        expected = model(x)
+    assert done.stdout.split() == [type(expected).__name__]
+    torch.testing.assert_close(torch.load(tmp_path / "made"), dict(expected))
 
 
 def test_what_is_no_package_is_not_replaced(saved, tmp_path):

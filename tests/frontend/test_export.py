@@ -176,6 +176,7 @@ def test_damaged_packages_are_refused(tmp_path):
         ("model.so", lambda old: old[: len(old) // 2], "truncated"),
         ("manifest.json", lambda old: old[:-20], "not valid JSON"),
         ("manifest.json", lambda old: old.replace(b'"a"', b"7"), "unexpected content"),
+        ("manifest.json", lambda old: old.replace(b"builtins.dict", b"other.Kind"), "Import"),
         ("manifest.json", lambda old: _without(old, "outputs"), "outputs"),
         ("manifest.json", lambda old: _without(old, "results"), "results"),
         ("manifest.json", lambda old: old.replace(b'"program"', b'"language_model"'), "language"),

@@ -7,6 +7,9 @@ Shared by compiled programs and by loaded packages, so it knows no fake tensor a
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -133,8 +136,20 @@ class CallingConvention:
     @classmethod
     def from_manifest(cls, manifest: dict) -> CallingConvention:
         leaves = [Leaf(**leaf | {"shape": tuple(leaf["shape"])}) for leaf in manifest["arguments"]]
-        specs = (pytree.treespec_loads(manifest[key]) for key in ("in_spec", "out_spec"))
-        return cls(leaves, *specs)
+        specs = [manifest[key] for key in ("in_spec", "out_spec")]
+        for spec in specs:
+            import_types(spec)
+        return cls(leaves, *map(pytree.treespec_loads, specs))
+
+
+def import_types(specs: str) -> None:
+    """Import what in transformers has the types that structures, written as JSON, consist of.
+
+    Their modules register them with pytree. Other packages' are the program's to import.
+    """
+    for module in set(re.findall(r"\btype\W+(transformers(?:\.\w+)*)\.\w+", specs)):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
 
 
 def _signature(args_spec: TreeSpec, kwargs_spec: TreeSpec) -> str:

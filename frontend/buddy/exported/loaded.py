@@ -23,7 +23,8 @@ def load_package(path: str | Path) -> LoadedProgram:
     """Load what `buddy.compile_package` made of an exported program.
 
     The callable takes and returns what the program does. Packages of language models are run by
-    `buddy.ChatModule`. Raises ModelError for a package that is damaged or for another machine.
+    `buddy.ChatModule`. Raises ModelError for a package that is damaged or for another machine, or
+    whose program takes or returns types that nobody has registered (those of transformers will be).
     """
     return LoadedProgram(path)
 
@@ -48,6 +49,8 @@ class LoadedProgram:
             self._dtypes = [dtype_named(output["dtype"]) for output in description["outputs"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{manifest}: has unexpected content: {error}") from error
+        except NotImplementedError as error:  # pytree's, of a type that it has not heard of
+            raise ModelError(f"{manifest}: {error} Import the module that has it first.") from error
         self._lock = threading.Lock()
 
     @property

@@ -12,7 +12,9 @@ checks a call and allocates its outputs without knowing any expression.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import logging
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -41,7 +43,7 @@ from ..packaging.weights import write_weights
 from ..roles import kind_of, mutated_placeholders
 from ..signature import Argument, ImportedFunction
 from ..types import Dim, short_name
-from .calling import CallingConvention
+from .calling import CallingConvention, import_types
 from .compiled import convention_of, describe_condition, symbolic_dims
 from .program import Program, capture
 
@@ -93,6 +95,9 @@ def _load(path: Path) -> ExportedProgram:
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
     try:
+        with zipfile.ZipFile(path) as archive:
+            for name in fnmatch.filter(archive.namelist(), "*/models/*.json"):
+                import_types(archive.read(name).decode())
         with _quiet(logging.getLogger("torch.export")):  # which logs tracebacks of what it raises
             return torch.export.load(path)
     except Exception as error:  # a damaged archive fails in as many ways as it has parts
