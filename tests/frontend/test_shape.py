@@ -39,6 +39,19 @@ def test_results_keep_strides():
     check(lambda x: (x, x, x + 1, x + 1), (3, 4))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.uint8, torch.bool], ids=str)
+@pytest.mark.parametrize("channels", [2, 3, 4, 7, 8, 9])
+def test_few_channels_come_last(channels, dtype):
+    """Whole vectors, parts of one, rows that are shorter."""
+
+    def last(x, row, short, scale):
+        scaled = x.permute(0, 2, 1) * scale
+        return x.mT.contiguous(), scaled.contiguous(), row.mT.contiguous(), short.mT.contiguous()
+
+    shapes = (2, channels, 83), (channels, 16), (channels, 5), (channels,)
+    check(last, *shapes, dtype=dtype)
+
+
 @pytest.mark.parametrize("shape", [(), (1,), (0, 3), (1, 1, 1)], ids=str)
 def test_reshape_of_small_ones(shape):
     check(lambda x: (x.reshape(-1) + 1, x.unsqueeze(0) + 1, x.reshape(*shape, 1) * 2), shape)

@@ -303,6 +303,47 @@ func.func @joined(%x: memref<32x8x3x3xf32>, %out: memref<3x3x8x32xf32>) {
 
 // -----
 
+// Three channels that come last: three vectors along the row, whose elements take turns in what is
+// stored. Of a row's end as many elements are stored as there are.
+// CHECK-LABEL: func @interleaved
+// CHECK:       scf.for
+// CHECK-COUNT-3: vector.load %arg0{{.*}} : memref<3x40xf32>, vector<16xf32>
+// CHECK:         %[[OUT:.*]] = memref.collapse_shape %arg2 {{\[}}[0, 1]] : memref<40x3xf32> into memref<120xf32>
+// CHECK:         vector.shuffle %{{.*}}, %{{.*}} [0, 16, -1, 1, 17, -1, 2, 18, -1, 3, 19, -1, 4, 20, -1, 5]
+// CHECK-NEXT:    vector.shuffle %{{.*}}, %{{.*}} [0, 1, 16, 3, 4, 17, 6, 7, 18, 9, 10, 19, 12, 13, 20, 15]
+// CHECK-COUNT-4: vector.shuffle
+// CHECK-NOT:     vector.shuffle
+// CHECK-COUNT-3: vector.store %{{.*}}, %[[OUT]]{{.*}} : memref<120xf32>, vector<16xf32>
+// CHECK-COUNT-3: vector.maskedload
+// CHECK-COUNT-3: vector.maskedstore
+// CHECK-NOT:   linalg.generic
+func.func @interleaved(%x: memref<3x40xf32>, %mean: memref<3xf32>, %out: memref<40x3xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(i, c) -> (c, i)>, affine_map<(i, c) -> (c)>, affine_map<(i, c) -> (i, c)>], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %mean : memref<3x40xf32>, memref<3xf32>) outs(%out : memref<40x3xf32>) {
+  ^bb0(%a: f32, %m: f32, %b: f32):
+    %d = arith.subf %a, %m : f32
+    linalg.yield %d : f32
+  }
+  return
+}
+
+// -----
+
+// With a gap between the elements of neighbours it goes by squares.
+// CHECK-LABEL: func @apart
+// CHECK-COUNT-64: vector.shuffle
+// CHECK-NOT:   linalg.generic
+func.func @apart(%x: memref<3x40xf32>, %out: memref<40x3xf32, strided<[4, 1]>>) {
+  linalg.generic {indexing_maps = [affine_map<(i, c) -> (c, i)>, affine_map<(i, c) -> (i, c)>], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<3x40xf32>) outs(%out : memref<40x3xf32, strided<[4, 1]>>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  }
+  return
+}
+
+// -----
+
 // A running sum: the total stays in a register, and every step stores its own element.
 // CHECK-LABEL: func @scan
 // CHECK:       scf.for {{.*}} iter_args

@@ -230,7 +230,8 @@ void AttentionEmitter::packKeyGroup(Value key, Chunk chunk) {
     square.push_back(loadWords(op.getKey(), {batch, keyHead, position, offset}, chunk.tail));
   }
   b.transpose(square);
-  for (int64_t i = 0; i < (chunk.tail ? llvm::divideCeil(chunk.tail, perWord) : lanes); ++i)
+  int64_t words = chunk.tail ? llvm::divideCeil(chunk.tail, perWord) : lanes;
+  for (int64_t i = 0; i < words; ++i)
     b.store(square[i], keyWords, {b.add(chunk.offset, i), key});
 }
 

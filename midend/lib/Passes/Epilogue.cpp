@@ -47,7 +47,7 @@ std::optional<Epilogue> Epilogue::of(Operation *producer, Value results, int64_t
   epilogue.input = llvm::find_if(op->getOpOperands(),
                                  [&](OpOperand &operand) { return operand.get() == results; });
   if (op.isDpsInit(epilogue.input) || !chooseSchedule(op, epilogue.schedule).empty() ||
-      !epilogue.schedule.across.empty() ||
+      !epilogue.schedule.isStraight() ||
       !VectorBody(op, epilogue.schedule.dimension).refusal().empty())
     return std::nullopt;
   AffineMap read = op.getMatchingIndexingMap(epilogue.input);

@@ -73,7 +73,8 @@ void GenericEmitter::findExtents() {
 void GenericEmitter::emit() {
   SmallVector<int64_t> parallel, reductions;
   for (auto [d, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
-    if ((int64_t)d != dimension && !llvm::is_contained(schedule.across, d))
+    if ((int64_t)d != dimension && !llvm::is_contained(schedule.across, d) &&
+        (int64_t)d != schedule.interleaved)
       (iterator == utils::IteratorType::parallel ? parallel : reductions).push_back(d);
   if (schedule.across.empty() && !schedule.reduces && !reductions.empty()) {
     if (std::optional<SlidingWindow> window = findSlidingWindow(op, dimension))
@@ -83,6 +84,8 @@ void GenericEmitter::emit() {
   nest(parallel, {}, [&](ValueRange) {
     if (!schedule.across.empty())
       emitSquares();
+    else if (schedule.interleaved)
+      chunks(1, {}, [&](int64_t, Value mask, ValueRange) { return interleave(mask); });
     else if (!schedule.reduces)
       chunks(1, {}, [&](int64_t count, Value mask, ValueRange) { return fold(count, mask, {}); });
     else
@@ -185,6 +188,34 @@ void GenericEmitter::storeOutputs(ValueRange values, Value mask, bool scanned) {
   for (auto [value, init] : llvm::zip(values, op.getDpsInitsMutable()))
     if (isScanned(op, init) == scanned)
       b.store(value, init.get(), indicesOf(init), mask);
+}
+
+/// A vector of each channel, whose elements take turns in what is stored.
+Values GenericEmitter::interleave(Value mask) {
+  int64_t loop = *schedule.interleaved, count = *constantOf(extents[loop]);
+  SmallVector<Values> outputs(op.getNumDpsInits());
+  for (int64_t channel = 0; channel < count; ++channel) {
+    ivs[loop] = b.index(channel);
+    for (auto [output, value] : llvm::zip(outputs, emitChunk(1, mask, outputsBefore(mask))))
+      output.push_back(value);
+  }
+  ivs[loop] = b.index(0);
+  for (auto [init, channels] : llvm::zip(op.getDpsInitsMutable(), outputs)) {
+    Value memref = joinTrailing(b, init.get(), 2);
+    Values indices = indicesOf(init);
+    indices.pop_back();
+    Value first = b.mul(indices.pop_back_val(), count);
+    Value left = b.mul(b.sub(extents[dimension], ivs[dimension]), count);
+    Values mixed =
+        b.reorder(channels, [&](int64_t i) { return i % count * lanes + i / count; });
+    for (auto [i, value] : llvm::enumerate(mixed)) {
+      indices.push_back(b.add(first, i * lanes));
+      Value stored = mask ? b.firstLanes(b.sub(left, b.index(i * lanes)), lanes) : Value();
+      b.store(value, memref, indices, stored);
+      indices.pop_back();
+    }
+  }
+  return {};
 }
 
 /// Whole squares, then those that reach over an edge, under masks.

@@ -20,6 +20,10 @@
 //     transpose rows; for each of across: out[across, vector ..] = body(rows[across])
 // Where that dimension is short, a 3 by 3 kernel's row, it is taken with those outside of it as
 // long as they are contiguous too.
+//
+// Where what is written has a short last dimension, the three channels of an image, vectors run
+// along the one before and are interleaved:
+//   for chunk: each of channels = body(in[channel, chunk]); out[chunk, ..] = interleave(channels)
 
 #ifndef BUDDY_LIB_PASSES_GENERICEMITTER_H
 #define BUDDY_LIB_PASSES_GENERICEMITTER_H
@@ -82,6 +86,7 @@ private:
   Values outputsBefore(Value mask);
   void emitReduction(llvm::ArrayRef<int64_t> otherReductions);
   Values foldChunk(int64_t unroll, Value mask, mlir::ValueRange before);
+  Values interleave(Value mask);
   void emitSquares();
   void emitSquare(Value across, Value start, bool masked);
   void enterRow(Value across);

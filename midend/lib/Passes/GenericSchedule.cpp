@@ -95,17 +95,47 @@ SmallVector<int64_t> loopsAcross(linalg::LinalgOp op, OpOperand &operand, int64_
   return loops;
 }
 
+/// Whether each element of the outputs is made of inputs alone.
+bool mapsInputs(linalg::LinalgOp op) {
+  return op.getNumReductionLoops() == 0 && op.getNumDpsInits() != 0 &&
+         llvm::all_of(op.getRegionOutputArgs(), [](Value init) { return init.use_empty(); });
+}
+
+/// Channels, say, that are interleaved: more would take as long as squares do.
+constexpr int64_t kMostInterleaved = 8;
+
+/// Vectors along the outputs' last dimension but one, in which all inputs allow them, where the
+/// last one is short and both are contiguous together: an image of three channels that come last.
+std::optional<GenericSchedule> chooseInterleaving(linalg::LinalgOp op) {
+  if (!mapsInputs(op))
+    return std::nullopt;
+  AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  int64_t rank = out.getNumResults();
+  if (rank < 2 || !out.isProjectedPermutation())
+    return std::nullopt;
+  GenericSchedule schedule{out.getDimPosition(rank - 2), {}, out.getDimPosition(rank - 1)};
+  int64_t extent = op.getStaticLoopRanges()[*schedule.interleaved];
+  bool isShort = extent > 1 && extent <= kMostInterleaved; // a dynamic one is negative
+  bool fits = llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
+    auto type = dyn_cast<MemRefType>(operand.get().getType());
+    if (!type || !op.isDpsInit(&operand))
+      return !type || allowsVectors(op, operand, schedule.dimension);
+    return op.getMatchingIndexingMap(&operand) == out && type.areTrailingDimsContiguous(2) &&
+           !type.getElementType().isInteger(1);
+  });
+  return isShort && fits ? std::optional(schedule) : std::nullopt;
+}
+
 /// Vectors along the outputs' last dimension, where each operand that is not contiguous in
 /// it is contiguous in one and the same other dimension.
 std::optional<GenericSchedule> chooseSquares(linalg::LinalgOp op) {
-  if (op.getNumReductionLoops() != 0 || op.getNumDpsInits() == 0 ||
-      llvm::any_of(op.getRegionOutputArgs(), [](Value init) { return !init.use_empty(); }))
+  if (!mapsInputs(op))
     return std::nullopt;
   AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
   if (out.getNumResults() == 0 || !isa<AffineDimExpr>(out.getResults().back()))
     return std::nullopt;
   auto last = cast<AffineDimExpr>(out.getResults().back());
-  GenericSchedule schedule{last.getPosition(), {}, {}};
+  GenericSchedule schedule{last.getPosition()};
   for (OpOperand &operand : op->getOpOperands()) {
     if (!isMemRef(operand.get()) || allowsVectors(op, operand, schedule.dimension))
       continue;
@@ -172,6 +202,8 @@ StringRef buddy::chooseSchedule(linalg::LinalgOp op, GenericSchedule &schedule) 
       return "a scan reads what its output held before";
   if (std::optional<int64_t> dimension = chooseDimension(op))
     schedule.dimension = *dimension;
+  else if (std::optional<GenericSchedule> interleaving = chooseInterleaving(op))
+    schedule = *interleaving;
   else if (std::optional<GenericSchedule> squares = chooseSquares(op))
     schedule = *squares;
   else

@@ -12,10 +12,15 @@ struct GenericSchedule {
   int64_t dimension = 0; // along which vectors run
   // Along which the crossing operands are contiguous, if there are any; the outermost first.
   llvm::SmallVector<int64_t> across;
+  // The outputs' last loop, if vectors run along the one before it and are interleaved.
+  std::optional<int64_t> interleaved;
   bool reduces = false; // whether `dimension` is a reduction
   // For each output what folds it, null for one that is scanned; none where an output has no
   // single such operation, which it needs if the vectors reduce.
   llvm::SmallVector<mlir::Operation *> combiners;
+
+  /// Whether vectors are read and written as they lie in memory.
+  bool isStraight() const { return across.empty() && !interleaved; }
 };
 
 /// Whether each step of a reduction has an element of its own in `init`.

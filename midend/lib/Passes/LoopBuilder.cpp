@@ -32,6 +32,28 @@ void LoopBuilder::transpose(MutableArrayRef<Value> rows) {
   }
 }
 
+LoopBuilder::Values LoopBuilder::reorder(ValueRange vectors,
+                                         function_ref<int64_t(int64_t)> source) {
+  int64_t size = cast<VectorType>(vectors[0].getType()).getNumElements(), count = vectors.size();
+  Values results;
+  for (int64_t result = 0; result < count; ++result) {
+    Value merged = vectors[0]; // with what the vectors before the next one have of the result
+    for (int64_t next = 1; next < count; ++next) {
+      SmallVector<int64_t> picks;
+      for (int64_t lane = 0; lane < size; ++lane) {
+        int64_t from = source(result * size + lane), vector = from / size, place = from % size;
+        int64_t before = next == 1 ? place : lane;
+        picks.push_back(vector == next  ? size + place
+                        : vector < next ? before
+                                        : vector::ShuffleOp::kPoisonIndex);
+      }
+      merged = vector::ShuffleOp::create(*this, merged, vectors[next], picks);
+    }
+    results.push_back(merged);
+  }
+  return results;
+}
+
 std::optional<int64_t> buddy::constantOf(Value value) { return getConstantIntValue(value); }
 
 Value buddy::findBuffer(Value memref) {

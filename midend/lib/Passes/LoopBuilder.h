@@ -66,6 +66,11 @@ public:
   /// A square of as many vectors as each has lanes, a power of two, transposed in registers:
   /// step s exchanges the s-th bit of the row with the s-th bit of the lane.
   void transpose(llvm::MutableArrayRef<Value> rows);
+  /// The elements of all vectors, one after the other, in another order: the i-th is `source(i)`.
+  Values permute(mlir::ValueRange vectors, llvm::function_ref<int64_t(int64_t)> source);
+  /// The elements of some vectors, one after the other, in another order: element i of them is
+  /// what was element `source(i)`.
+  Values reorder(mlir::ValueRange vectors, llvm::function_ref<int64_t(int64_t)> source);
   /// The vector 0, 1, 2, ...
   Value lanes(int64_t count, mlir::Type elementType);
   /// The mask of the first `active` of `count` lanes.

@@ -38,7 +38,7 @@ void takePointers(func::FuncOp function) {
     Value address = entry.insertArgument(place++, pointer, argument.getLoc());
     types.push_back(pointer);
     SmallVector<Value> sizes;
-    for (int64_t i = 0; i < type.getNumDynamicDims(); ++i) {
+    for (size_t i = 0; i < type.getNumDynamicDims(); ++i) {
       sizes.push_back(entry.insertArgument(place++, b.getIndexType(), argument.getLoc()));
       types.push_back(b.getIndexType());
     }

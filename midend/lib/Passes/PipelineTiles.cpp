@@ -31,7 +31,7 @@ constexpr int64_t kFewElements = 64;
 /// The dimension of its vectors; none for an op that will not have any.
 std::optional<int64_t> vectorDimension(linalg::LinalgOp op) {
   GenericSchedule schedule;
-  if (!chooseSchedule(op, schedule).empty() || !schedule.across.empty() ||
+  if (!chooseSchedule(op, schedule).empty() || !schedule.isStraight() ||
       !VectorBody(op, schedule.dimension).refusal().empty())
     return std::nullopt;
   return schedule.dimension;

@@ -62,10 +62,8 @@ struct PlaceScratchPass : impl::PlaceScratchPassBase<PlaceScratchPass> {
     kernel.walk([&](memref::AllocOp alloc) { allocs.push_back(alloc); });
     for (memref::AllocOp alloc : allocs) {
       std::optional<MemRefType> type = boundedType(alloc);
-      bool fits =
-          type && type->getNumElements() * llvm::divideCeil(type->getElementTypeBitWidth(), 8) <=
-                      static_cast<uint64_t>(stackBytes);
-      if (fits) {
+      int64_t elementBytes = type ? llvm::divideCeil(type->getElementTypeBitWidth(), 8) : 0;
+      if (type && type->getNumElements() * elementBytes <= stackBytes) {
         moveToStack(alloc, *type);
         ++numOnStack;
       } else {

@@ -41,7 +41,7 @@ class WindowGroup {
 public:
   explicit WindowGroup(linalg::LinalgOp op) : fold(op) {
     if (fold.getNumDpsInits() != 1 || !chooseSchedule(fold, schedule).empty() || schedule.reduces ||
-        !schedule.across.empty() || !findSlidingWindow(fold, schedule.dimension) ||
+        !schedule.isStraight() || !findSlidingWindow(fold, schedule.dimension) ||
         !VectorBody(fold, schedule.dimension).refusal().empty())
       return;
     Operation *before = fold->getPrevNode();
