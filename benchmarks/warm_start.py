@@ -79,7 +79,9 @@ def main() -> None:
             for _ in range(1 + options.rounds)
         ]
     for way, (_, *seconds) in zip(WAYS, zip(*rounds)):
-        print(f"{way}: {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})")
+        print(
+            f"{way}: {statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
+        )
 
 
 if __name__ == "__main__":

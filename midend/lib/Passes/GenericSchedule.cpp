@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Buddy Authors
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "GenericSchedule.h"
+#include "GenericTransposition.h"
 #include "LoopBuilder.h"
 
 #include "mlir/Analysis/SliceAnalysis.h"
@@ -72,9 +73,6 @@ std::optional<int64_t> chooseDimension(linalg::LinalgOp op) {
   return std::nullopt;
 }
 
-/// Rows of a square that dimensions are joined for.
-constexpr int64_t kSquareRows = 16;
-
 /// The loops that run over the last dimensions of a crossing operand, the outermost first: as few
 /// as make up the rows of a square, and that are contiguous.
 SmallVector<int64_t> loopsAcross(linalg::LinalgOp op, OpOperand &operand, int64_t dimension) {
@@ -100,9 +98,6 @@ bool mapsInputs(linalg::LinalgOp op) {
   return op.getNumReductionLoops() == 0 && op.getNumDpsInits() != 0 &&
          llvm::all_of(op.getRegionOutputArgs(), [](Value init) { return init.use_empty(); });
 }
-
-/// Channels, say, that are interleaved: more would take as long as squares do.
-constexpr int64_t kMostInterleaved = 8;
 
 /// Vectors along the outputs' last dimension but one, in which all inputs allow them, where the
 /// last one is short and both are contiguous together: an image of three channels that come last.
