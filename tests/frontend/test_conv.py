@@ -25,6 +25,17 @@ def test_groups():
     check(lambda x, w: F.conv2d(x, w, padding=1, groups=4), (2, 4, 7, 7), (4, 1, 3, 3))
 
 
+WEIGHTS = [(64, 48, 3), (18, 33, 3), (7, 40, 3), (10, 70, 4), (64, 20, 5), (32, 64, 2), (16, 16, 1)]
+
+
+@pytest.mark.parametrize(("channels", "filters", "window"), WEIGHTS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.int64], ids=str)
+def test_weights_that_are_packed_in_each_call(channels, filters, window, dtype):
+    scale = 1 if dtype == torch.int64 else channels**-0.5
+    shapes = (1, channels, 7, 7), (filters, channels, window, window)
+    check(lambda x, w: F.conv2d(x * scale, w, padding=1), *shapes, dtype=dtype)
+
+
 GROUPS = [  # groups, and of each: channels, filters
     (8, 4, 4),  # several share a vector
     (5, 8, 8),  # whose lanes are not all used

@@ -446,3 +446,27 @@ func.func @bytes(%x: memref<4x33xi8>, %out: memref<4x33xi8>) {
   }
   return
 }
+
+// -----
+
+// Weights that are packed by pairs, f32 here: the two of a pair come from the 18 rows of two
+// squares, of which the second has two; they take turns in nine times two vectors.
+// CHECK-LABEL: func @pairs
+// CHECK:       %[[ROWS:.*]] = memref.collapse_shape %arg0 {{\[}}[0], [1], [2, 3]] : memref<32x8x2x9xf32> into memref<32x8x18xf32>
+// CHECK-COUNT-16: vector.load %[[ROWS]]{{.*}} : memref<32x8x18xf32>, vector<16xf32>
+// CHECK-COUNT-64: vector.shuffle
+// CHECK-COUNT-16: vector.maskedload %[[ROWS]]
+// CHECK-COUNT-64: vector.shuffle
+// CHECK:       vector.shuffle %{{.*}}, %{{.*}} [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23]
+// CHECK-NEXT:  vector.shuffle %{{.*}}, %{{.*}} [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31]
+// CHECK-COUNT-18: vector.store %{{.*}} : memref<9x8x64xf32>, vector<16xf32>
+// CHECK-NOT:   vector.store
+// CHECK-NOT:   linalg.generic
+func.func @pairs(%x: memref<32x8x2x9xf32>, %out: memref<9x8x32x2xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(k, c, f, p) -> (f, c, p, k)>, affine_map<(k, c, f, p) -> (k, c, f, p)>], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+      ins(%x : memref<32x8x2x9xf32>) outs(%out : memref<9x8x32x2xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  }
+  return
+}

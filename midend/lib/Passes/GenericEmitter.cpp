@@ -69,10 +69,10 @@ void GenericEmitter::emit() {
     return emitFolds(parallel, reductions);
   }
   nest(parallel, {}, [&](ValueRange) {
-    if (!schedule.across.empty())
+    if (schedule.interleaved)
+      emitInterleaved();
+    else if (!schedule.across.empty())
       emitSquares();
-    else if (schedule.interleaved)
-      chunks(1, {}, [&](int64_t, Value mask, ValueRange) { return interleave(mask); });
     else if (!schedule.reduces)
       chunks(1, {}, [&](int64_t count, Value mask, ValueRange) { return fold(count, mask, {}); });
     else

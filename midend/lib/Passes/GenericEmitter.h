@@ -24,6 +24,7 @@
 // Where what is written has a short last dimension, the three channels of an image, vectors run
 // along the one before and are interleaved:
 //   for chunk: each of channels = body(in[channel, chunk]); out[chunk, ..] = interleave(channels)
+// A transposed operand's channels come from squares: weights that are packed by pairs.
 
 #ifndef BUDDY_LIB_PASSES_GENERICEMITTER_H
 #define BUDDY_LIB_PASSES_GENERICEMITTER_H
@@ -86,7 +87,10 @@ private:
   Values outputsBefore(Value mask);
   void emitReduction(llvm::ArrayRef<int64_t> otherReductions);
   Values foldChunk(int64_t unroll, Value mask, mlir::ValueRange before);
-  Values interleave(Value mask);
+  void emitInterleaved();
+  void interleave(Value mask, llvm::function_ref<void(int64_t)> enterChannel);
+  Values loadRows(mlir::OpOperand &operand, Value start, bool masked);
+  void joinCrossing();
   void emitSquares();
   void emitSquare(Value across, Value start, bool masked);
   void enterRow(Value across);

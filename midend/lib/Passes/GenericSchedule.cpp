@@ -99,8 +99,44 @@ bool mapsInputs(linalg::LinalgOp op) {
          llvm::all_of(op.getRegionOutputArgs(), [](Value init) { return init.use_empty(); });
 }
 
-/// Vectors along the outputs' last dimension but one, in which all inputs allow them, where the
-/// last one is short and both are contiguous together: an image of three channels that come last.
+/// The loops along which the inputs are contiguous that allow no vectors along `dimension`; nothing
+/// if these loops are not the same for all.
+std::optional<SmallVector<int64_t>> loopsAcross(linalg::LinalgOp op, int64_t dimension) {
+  SmallVector<int64_t> across;
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    if (!isMemRef(input->get()) || allowsVectors(op, *input, dimension))
+      continue;
+    AffineMap map = op.getMatchingIndexingMap(input);
+    auto along = dyn_cast<AffineDimExpr>(map.getResults().back());
+    // Squares of bits would be taken apart and put together again bit by bit.
+    bool isTruth = getElementTypeOrSelf(input->get()).isInteger(1);
+    if (isTruth || !along || !map.isProjectedPermutation() ||
+        !allowsVectors(op, *input, along.getPosition()))
+      return std::nullopt;
+    SmallVector<int64_t> loops = loopsAcross(op, *input, dimension);
+    if (!across.empty() && across != loops)
+      return std::nullopt;
+    across = loops;
+  }
+  return across;
+}
+
+/// Whether `loops` begin with the interleaved one and have so few elements together that a vector
+/// of each stays in registers.
+bool areFewRows(linalg::LinalgOp op, ArrayRef<int64_t> loops, int64_t interleaved) {
+  SmallVector<int64_t> extents = op.getStaticLoopRanges();
+  int64_t rows = 1;
+  for (int64_t loop : loops) {
+    if (ShapedType::isDynamic(extents[loop]))
+      return false;
+    rows *= extents[loop];
+  }
+  return rows <= kMostRows && loops.front() == interleaved;
+}
+
+/// Vectors along the outputs' last dimension but one, where the last one is short and both are
+/// contiguous together: an image of three channels that come last, weights that are packed by
+/// pairs.
 std::optional<GenericSchedule> chooseInterleaving(linalg::LinalgOp op) {
   if (!mapsInputs(op))
     return std::nullopt;
@@ -111,14 +147,17 @@ std::optional<GenericSchedule> chooseInterleaving(linalg::LinalgOp op) {
   GenericSchedule schedule{out.getDimPosition(rank - 2), {}, out.getDimPosition(rank - 1)};
   int64_t extent = op.getStaticLoopRanges()[*schedule.interleaved];
   bool isShort = extent > 1 && extent <= kMostInterleaved; // a dynamic one is negative
-  bool fits = llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
-    auto type = dyn_cast<MemRefType>(operand.get().getType());
-    if (!type || !op.isDpsInit(&operand))
-      return !type || allowsVectors(op, operand, schedule.dimension);
-    return op.getMatchingIndexingMap(&operand) == out && type.areTrailingDimsContiguous(2) &&
+  bool fits = llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &init) {
+    auto type = cast<MemRefType>(init.get().getType());
+    return op.getMatchingIndexingMap(&init) == out && type.areTrailingDimsContiguous(2) &&
            !type.getElementType().isInteger(1);
   });
-  return isShort && fits ? std::optional(schedule) : std::nullopt;
+  std::optional<SmallVector<int64_t>> across = loopsAcross(op, schedule.dimension);
+  if (!isShort || !fits || !across ||
+      (!across->empty() && !areFewRows(op, *across, *schedule.interleaved)))
+    return std::nullopt;
+  schedule.across = *across;
+  return schedule;
 }
 
 /// Vectors along the outputs' last dimension, where each operand that is not contiguous in
@@ -131,21 +170,12 @@ std::optional<GenericSchedule> chooseSquares(linalg::LinalgOp op) {
     return std::nullopt;
   auto last = cast<AffineDimExpr>(out.getResults().back());
   GenericSchedule schedule{last.getPosition()};
-  for (OpOperand &operand : op->getOpOperands()) {
-    if (!isMemRef(operand.get()) || allowsVectors(op, operand, schedule.dimension))
-      continue;
-    AffineMap map = op.getMatchingIndexingMap(&operand);
-    auto along = dyn_cast<AffineDimExpr>(map.getResults().back());
-    // Squares of bits would be taken apart and put together again bit by bit.
-    bool isTruth = getElementTypeOrSelf(operand.get()).isInteger(1);
-    if (op.isDpsInit(&operand) || isTruth || !along || !map.isProjectedPermutation() ||
-        !allowsVectors(op, operand, along.getPosition()))
-      return std::nullopt;
-    SmallVector<int64_t> loops = loopsAcross(op, operand, schedule.dimension);
-    if (!schedule.across.empty() && schedule.across != loops)
-      return std::nullopt;
-    schedule.across = loops;
-  }
+  std::optional<SmallVector<int64_t>> across = loopsAcross(op, schedule.dimension);
+  if (!across || !llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &init) {
+        return allowsVectors(op, init, schedule.dimension);
+      }))
+    return std::nullopt;
+  schedule.across = *across;
   return schedule;
 }
 

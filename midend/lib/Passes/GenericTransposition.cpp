@@ -26,16 +26,39 @@ static Value joinTrailing(LoopBuilder &b, Value memref, int64_t count) {
   return memref::CollapseShapeOp::create(b, memref, groups);
 }
 
+void GenericEmitter::emitInterleaved() {
+  int64_t loop = *schedule.interleaved, channels = *constantOf(extents[loop]);
+  joinCrossing();
+  chunks(1, {}, [&](int64_t, Value mask, ValueRange) {
+    if (schedule.across.empty()) {
+      interleave(mask, [&](int64_t channel) { ivs[loop] = b.index(channel); });
+      return Values();
+    }
+    SmallVector<std::pair<OpOperand *, Values>> squares;
+    for (OpOperand *input : op.getDpsInputOperands())
+      if (isCrossing(*input))
+        squares.emplace_back(input, loadRows(*input, ivs[dimension], mask != nullptr));
+    int64_t rows = *constantOf(rowCount) / channels;
+    for (int64_t row = 0; row < rows; ++row)
+      interleave(mask, [&](int64_t channel) {
+        enterRow(b.index(channel * rows + row));
+        for (auto &[operand, values] : squares)
+          crossed[operand] = values[channel * rows + row];
+      });
+    crossed.clear();
+    return Values();
+  });
+}
+
 /// A vector of each channel, whose elements take turns in what is stored.
-Values GenericEmitter::interleave(Value mask) {
-  int64_t loop = *schedule.interleaved, count = *constantOf(extents[loop]);
+void GenericEmitter::interleave(Value mask, function_ref<void(int64_t)> enterChannel) {
+  int64_t count = *constantOf(extents[*schedule.interleaved]);
   SmallVector<Values> outputs(op.getNumDpsInits());
   for (int64_t channel = 0; channel < count; ++channel) {
-    ivs[loop] = b.index(channel);
+    enterChannel(channel);
     for (auto [output, value] : llvm::zip(outputs, emitChunk(1, mask, outputsBefore(mask))))
       output.push_back(value);
   }
-  ivs[loop] = b.index(0);
   for (auto [init, channels] : llvm::zip(op.getDpsInitsMutable(), outputs)) {
     Value memref = joinTrailing(b, init.get(), 2);
     Values indices = indicesOf(init);
@@ -50,11 +73,35 @@ Values GenericEmitter::interleave(Value mask) {
       indices.pop_back();
     }
   }
-  return {};
 }
 
-/// Whole squares, then those that reach over an edge, under masks.
-void GenericEmitter::emitSquares() {
+/// All rows of a crossing operand, which are few: vectors along `dimension` from `start` on.
+Values GenericEmitter::loadRows(OpOperand &operand, Value start, bool masked) {
+  int64_t count = *constantOf(rowCount);
+  Value left = b.sub(extents[dimension], start), zero = b.index(0);
+  Values rows;
+  for (int64_t first = 0; first < count; first += lanes) {
+    int64_t some = std::min(lanes, count - first);
+    Values square;
+    for (int64_t i = 0; i < lanes; ++i) {
+      ivs[dimension] = b.add(start, i);
+      Value active = b.index(some);
+      if (masked) {
+        Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, left, b.index(i));
+        active = arith::SelectOp::create(b, exists, active, zero);
+      }
+      Value mask = masked || some < lanes ? b.firstLanes(active, lanes) : Value();
+      square.push_back(loadCrossing(operand, b.index(first), mask));
+    }
+    b.transpose(square);
+    rows.append(square.begin(), square.begin() + some);
+  }
+  ivs[dimension] = start;
+  return rows;
+}
+
+/// The dimensions of crossing operands along `across` as one.
+void GenericEmitter::joinCrossing() {
   joined.clear();
   for (OpOperand *input : op.getDpsInputOperands())
     if (isCrossing(*input))
@@ -62,6 +109,11 @@ void GenericEmitter::emitSquares() {
   rowCount = b.index(1);
   for (int64_t loop : schedule.across)
     rowCount = b.mul(rowCount, extents[loop]);
+}
+
+/// Whole squares, then those that reach over an edge, under masks.
+void GenericEmitter::emitSquares() {
+  joinCrossing();
   Value rows = rowCount, columns = extents[dimension];
   Value wholeRows = b.roundDown(rows, lanes), wholeColumns = b.roundDown(columns, lanes);
   auto squares = [&](Value fromRow, Value toRow, Value fromColumn, Value toColumn, bool masked) {

@@ -16,6 +16,9 @@ constexpr int64_t kSquareRows = 16;
 /// Channels that are interleaved: more would take as long as squares do.
 constexpr int64_t kMostInterleaved = 8;
 
+/// Rows of squares that stay in registers until they are interleaved.
+constexpr int64_t kMostRows = 32;
+
 } // namespace buddy
 
 #endif // BUDDY_LIB_PASSES_GENERICTRANSPOSITION_H
