@@ -31,9 +31,11 @@ WEIGHTS = [(64, 48, 3), (18, 33, 3), (7, 40, 3), (10, 70, 4), (64, 20, 5), (32, 
 @pytest.mark.parametrize(("channels", "filters", "window"), WEIGHTS)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.int64], ids=str)
 def test_weights_that_are_packed_in_each_call(channels, filters, window, dtype):
-    scale = 1 if dtype == torch.int64 else channels**-0.5
-    shapes = (1, channels, 7, 7), (filters, channels, window, window)
-    check(lambda x, w: F.conv2d(x * scale, w, padding=1), *shapes, dtype=dtype)
+    def convolve(x, w):
+        x = x if dtype == torch.int64 else x * channels**-0.5
+        return F.conv2d(x, w, padding=1), F.conv_transpose2d(x, w.mT.transpose(0, 1))
+
+    check(convolve, (1, channels, 7, 7), (filters, channels, window, window), dtype=dtype)
 
 
 GROUPS = [  # groups, and of each: channels, filters

@@ -470,3 +470,24 @@ func.func @pairs(%x: memref<32x8x2x9xf32>, %out: memref<9x8x32x2xf32>) {
   }
   return
 }
+
+// -----
+
+// The two of a pair are far from each other: a square for each, of which nine rows are used.
+// CHECK-LABEL: func @pairs_apart
+// CHECK-COUNT-16: vector.maskedload %arg0{{.*}} : memref<2x32x9xf32>
+// CHECK-COUNT-64: vector.shuffle
+// CHECK-COUNT-16: vector.maskedload %arg0{{.*}} : memref<2x32x9xf32>
+// CHECK-COUNT-64: vector.shuffle
+// CHECK:       vector.shuffle %{{.*}}, %{{.*}} [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23]
+// CHECK-COUNT-18: vector.store %{{.*}} : memref<9x64xf32>, vector<16xf32>
+// CHECK-NOT:   vector.store
+// CHECK-NOT:   linalg.generic
+func.func @pairs_apart(%x: memref<2x32x9xf32>, %out: memref<9x32x2xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(k, f, p) -> (p, f, k)>, affine_map<(k, f, p) -> (k, f, p)>], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%x : memref<2x32x9xf32>) outs(%out : memref<9x32x2xf32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  }
+  return
+}

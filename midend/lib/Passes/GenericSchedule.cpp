@@ -121,17 +121,19 @@ std::optional<SmallVector<int64_t>> loopsAcross(linalg::LinalgOp op, int64_t dim
   return across;
 }
 
-/// Whether `loops` begin with the interleaved one and have so few elements together that a vector
-/// of each stays in registers.
+/// Whether `loops` and the interleaved one, which may be the first of them, have so few elements
+/// together that a vector of each stays in registers.
 bool areFewRows(linalg::LinalgOp op, ArrayRef<int64_t> loops, int64_t interleaved) {
   SmallVector<int64_t> extents = op.getStaticLoopRanges();
-  int64_t rows = 1;
+  if (loops.front() == interleaved)
+    loops = loops.drop_front();
+  int64_t rows = extents[interleaved];
   for (int64_t loop : loops) {
-    if (ShapedType::isDynamic(extents[loop]))
+    if (ShapedType::isDynamic(extents[loop]) || loop == interleaved)
       return false;
     rows *= extents[loop];
   }
-  return rows <= kMostRows && loops.front() == interleaved;
+  return rows <= kMostRows;
 }
 
 /// Vectors along the outputs' last dimension but one, where the last one is short and both are

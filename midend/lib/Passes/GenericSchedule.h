@@ -12,8 +12,8 @@ struct GenericSchedule {
   int64_t dimension = 0; // along which vectors run
   // Along which the crossing operands are contiguous, if there are any; the outermost first.
   llvm::SmallVector<int64_t> across;
-  // The outputs' last loop, if vectors run along the one before it and are interleaved. If there
-  // are crossing operands too, it is the first of `across`.
+  // The outputs' last loop, if vectors run along the one before it and are interleaved. If it is
+  // one of `across` it is the first.
   std::optional<int64_t> interleaved;
   bool reduces = false; // whether `dimension` is a reduction
   // For each output what folds it, null for one that is scanned; none where an output has no

@@ -28,22 +28,33 @@ static Value joinTrailing(LoopBuilder &b, Value memref, int64_t count) {
 
 void GenericEmitter::emitInterleaved() {
   int64_t loop = *schedule.interleaved, channels = *constantOf(extents[loop]);
+  auto enter = [&](int64_t channel) { ivs[loop] = b.index(channel); };
   joinCrossing();
   chunks(1, {}, [&](int64_t, Value mask, ValueRange) {
     if (schedule.across.empty()) {
-      interleave(mask, [&](int64_t channel) { ivs[loop] = b.index(channel); });
+      interleave(mask, enter);
       return Values();
     }
+    // Of each crossing operand: the rows of the first channel, those of the second one, ...
     SmallVector<std::pair<OpOperand *, Values>> squares;
-    for (OpOperand *input : op.getDpsInputOperands())
-      if (isCrossing(*input))
-        squares.emplace_back(input, loadRows(*input, ivs[dimension], mask != nullptr));
-    int64_t rows = *constantOf(rowCount) / channels;
+    bool areJoined = schedule.across.front() == loop;
+    int64_t rows = *constantOf(rowCount) / (areJoined ? channels : 1);
+    for (OpOperand *input : op.getDpsInputOperands()) {
+      if (!isCrossing(*input))
+        continue;
+      Values &all = squares.emplace_back(input, Values()).second;
+      for (int64_t channel = 0; channel < (areJoined ? 1 : channels); ++channel) {
+        enter(channel);
+        llvm::append_range(all, loadRows(*input, ivs[dimension], mask != nullptr));
+      }
+    }
     for (int64_t row = 0; row < rows; ++row)
       interleave(mask, [&](int64_t channel) {
-        enterRow(b.index(channel * rows + row));
+        int64_t place = channel * rows + row;
+        enter(channel);
+        enterRow(b.index(areJoined ? place : row));
         for (auto &[operand, values] : squares)
-          crossed[operand] = values[channel * rows + row];
+          crossed[operand] = values[place];
       });
     crossed.clear();
     return Values();
