@@ -552,9 +552,11 @@ def VectorizeGenericPass
     reductions over windows.
     Leaves: scf + vector + memref, the last partial vector under a mask. The vectors run along
     the innermost dimension in which every operand is contiguous or constant; a reduction
-    along it keeps several partial results, so floating-point sums are reordered. Windows are
-    folded at several positions at once; a fill before and an elementwise op after them, if it is
-    the only reader, are part of the same loops.
+    along it keeps several partial results, so floating-point sums are reordered. What is read
+    across goes by squares; where results have a short last dimension, vectors run along the one
+    before it and their elements take turns. Windows are folded at several positions at once; a
+    fill before and an elementwise op after them, if it is the only reader, are part of the same
+    loops.
     Does not touch: scattered gathers, transposed truth values; each is a
     missed remark.
   }];

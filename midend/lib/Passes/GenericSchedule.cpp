@@ -99,9 +99,9 @@ bool mapsInputs(linalg::LinalgOp op) {
          llvm::all_of(op.getRegionOutputArgs(), [](Value init) { return init.use_empty(); });
 }
 
-/// The loops along which the inputs are contiguous that allow no vectors along `dimension`; nothing
-/// if these loops are not the same for all.
-std::optional<SmallVector<int64_t>> loopsAcross(linalg::LinalgOp op, int64_t dimension) {
+/// The loops along which the inputs are contiguous that allow no vectors along `dimension`, none if
+/// there is no such input; nothing if these loops are not the same for all.
+std::optional<SmallVector<int64_t>> commonLoopsAcross(linalg::LinalgOp op, int64_t dimension) {
   SmallVector<int64_t> across;
   for (OpOperand *input : op.getDpsInputOperands()) {
     if (!isMemRef(input->get()) || allowsVectors(op, *input, dimension))
@@ -154,7 +154,7 @@ std::optional<GenericSchedule> chooseInterleaving(linalg::LinalgOp op) {
     return op.getMatchingIndexingMap(&init) == out && type.areTrailingDimsContiguous(2) &&
            !type.getElementType().isInteger(1);
   });
-  std::optional<SmallVector<int64_t>> across = loopsAcross(op, schedule.dimension);
+  std::optional<SmallVector<int64_t>> across = commonLoopsAcross(op, schedule.dimension);
   if (!isShort || !fits || !across ||
       (!across->empty() && !areFewRows(op, *across, *schedule.interleaved)))
     return std::nullopt;
@@ -172,7 +172,7 @@ std::optional<GenericSchedule> chooseSquares(linalg::LinalgOp op) {
     return std::nullopt;
   auto last = cast<AffineDimExpr>(out.getResults().back());
   GenericSchedule schedule{last.getPosition()};
-  std::optional<SmallVector<int64_t>> across = loopsAcross(op, schedule.dimension);
+  std::optional<SmallVector<int64_t>> across = commonLoopsAcross(op, schedule.dimension);
   if (!across || !llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &init) {
         return allowsVectors(op, init, schedule.dimension);
       }))
