@@ -79,6 +79,7 @@ bench: build/.built $(GGUF) ## Compare with transformers eager and the machine's
 	$(VENV)/python benchmarks/compile_time.py
 	$(VENV)/python benchmarks/launch_overhead.py
 	$(VENV)/python benchmarks/memory_bound.py
+	$(VENV)/python benchmarks/warm_start.py
 
 format: build/.setup ## clang-format and ruff over the tree
 	$(VENV)/python -m pip install --quiet --group format

@@ -42,8 +42,7 @@ def first_answer(way: str, workload: Workload, package: Path) -> float:
         exported = torch.export.export(workload.module, workload.inputs, workload.keywords)
         buddy.compile_package(exported, package)
     start = time.perf_counter()
-    with torch.no_grad():
-        workload.run(call_of(way, workload, package))
+    workload.run(call_of(way, workload, package))
     return time.perf_counter() - start
 
 

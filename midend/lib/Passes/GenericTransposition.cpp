@@ -26,6 +26,12 @@ static Value joinTrailing(LoopBuilder &b, Value memref, int64_t count) {
   return memref::CollapseShapeOp::create(b, memref, groups);
 }
 
+/// The mask of `some` lanes in the i-th row of those that are left; of none past the edge.
+static Value maskOfRow(LoopBuilder &b, int64_t i, Value left, Value some, int64_t lanes) {
+  Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, left, b.index(i));
+  return b.firstLanes(arith::SelectOp::create(b, exists, some, b.index(0)), lanes);
+}
+
 void GenericEmitter::emitInterleaved() {
   int64_t loop = *schedule.interleaved, channels = *constantOf(extents[loop]);
   auto enter = [&](int64_t channel) { ivs[loop] = b.index(channel); };
@@ -89,19 +95,18 @@ void GenericEmitter::interleave(Value mask, function_ref<void(int64_t)> enterCha
 /// All rows of a crossing operand, which are few: vectors along `dimension` from `start` on.
 Values GenericEmitter::loadRows(OpOperand &operand, Value start, bool masked) {
   int64_t count = *constantOf(rowCount);
-  Value left = b.sub(extents[dimension], start), zero = b.index(0);
+  Value left = b.sub(extents[dimension], start);
   Values rows;
   for (int64_t first = 0; first < count; first += lanes) {
     int64_t some = std::min(lanes, count - first);
     Values square;
     for (int64_t i = 0; i < lanes; ++i) {
       ivs[dimension] = b.add(start, i);
-      Value active = b.index(some);
-      if (masked) {
-        Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, left, b.index(i));
-        active = arith::SelectOp::create(b, exists, active, zero);
-      }
-      Value mask = masked || some < lanes ? b.firstLanes(active, lanes) : Value();
+      Value mask;
+      if (masked)
+        mask = maskOfRow(b, i, left, b.index(some), lanes);
+      else if (some < lanes)
+        mask = b.firstLanes(b.index(some), lanes);
       square.push_back(loadCrossing(operand, b.index(first), mask));
     }
     b.transpose(square);
@@ -140,13 +145,9 @@ void GenericEmitter::emitSquares() {
 
 void GenericEmitter::emitSquare(Value across, Value start, bool masked) {
   Value rowsLeft = b.sub(rowCount, across);
-  Value columnsLeft = b.sub(extents[dimension], start), zero = b.index(0);
-  // The mask of `some` lanes in the i-th row of those that are left; none past the edge.
-  auto maskOf = [&](int64_t i, Value left, Value some) -> Value {
-    if (!masked)
-      return {};
-    Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, left, b.index(i));
-    return b.firstLanes(arith::SelectOp::create(b, exists, some, zero), lanes);
+  Value columnsLeft = b.sub(extents[dimension], start);
+  auto maskOf = [&](int64_t i, Value left, Value some) {
+    return masked ? maskOfRow(b, i, left, some, lanes) : Value();
   };
   SmallVector<std::pair<OpOperand *, Values>> squares;
   for (OpOperand *input : op.getDpsInputOperands()) {
