@@ -16,7 +16,7 @@ import torch
 from torch import fx
 from torch._dynamo.backends.common import aot_autograd
 
-from . import counters, driver, graph_cache, knobs, partition, profiling
+from . import counters, driver, graph_cache, knobs, mlir_code, partition, profiling
 from .autotune import Tuned
 from .decompose import decompositions
 from .errors import UnsupportedOpError
@@ -32,7 +32,6 @@ from .executable import (
 from .expanded_writes import restore_writes
 from .importer import import_graph, new_module, refused
 from .layouts import row_major
-from .memory import give_back_code
 from .options import Options
 from .roles import (
     kind_of,
@@ -56,6 +55,7 @@ def compile_captured(
     example_inputs: Sequence[Any],
 ) -> Callable:
     """The graph that Dynamo captured, through AOTAutograd; `key`: to be kept in the graph cache."""
+    mlir_code.give_back()
     freeze = freezes(options, training)
     compile_as = functools.partial(_compile_graph, options)
     kept: list[Callable] = []
@@ -172,9 +172,7 @@ def compile_whole(
         positions = argument_positions(imported.arguments, names, imported.constants)
         bytecode = _bytecode(module)
         del module
-        # Some 80 MiB, which neither what comes next nor the compiled model needs.
-        give_back_code("libLLVM.so", "libMLIRPythonCAPI.so")
-
+        mlir_code.give_back()
         sources = symbol_sources(values)
         plan = Plan(imported, positions, rows.inputs, rows.outputs, views, sources, bool(static))
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import array
 import ctypes
 import functools
 import itertools
@@ -26,6 +27,8 @@ MADV_DONTNEED = mmap.MADV_DONTNEED
 MADV_COLLAPSE = 25  # since Linux 6.1; the module mmap does not have it
 GAP = 4096  # bytes between two tensors that the allocator may have for itself
 PAGES_AT_ONCE = 8
+# Of /proc/self/pagemap (`man 5 proc_pid_pagemap`): bits 63, present, 62, swapped, and 61, of a file.
+PAGE_STATE, ABSENT, OF_FILE = 61, 0b000, 0b101
 
 # torch.empty's kernel without the dispatcher before it, which takes twice as long as the kernel.
 # Code that Inductor generates allocates by it too.
@@ -134,15 +137,27 @@ def _collapse(ranges: Sequence[tuple[int, int]]) -> None:
 
 
 def give_back_code(*libraries: str) -> None:
-    """Drop the code of these shared libraries (file names) from memory until it is needed again.
+    """Drop these shared libraries (file names) from memory until they are needed again.
 
-    Only what is as the file has it; what the loader wrote, relocations, stays.
+    Only what is as the file has it: a mapping that the loader wrote relocations to, or the library
+    its variables, stays.
     """
     if sys.platform != "linux":
         return
     for line in Path("/proc/self/maps").read_text().splitlines():
-        addresses, permissions, offset, _, _, *path = line.split(maxsplit=5)
-        is_clean = permissions == "r-xp" or (permissions == "r--p" and int(offset, 16) == 0)
-        if is_clean and path and Path(path[0]).name in libraries:
+        addresses, _, _, _, _, *path = line.split(maxsplit=5)
+        if path and Path(path[0]).name in libraries:
             begin, end = (int(address, 16) for address in addresses.split("-"))
-            _madvise(begin, end - begin, MADV_DONTNEED)
+            if _is_as_the_file(begin, end):
+                _madvise(begin, end - begin, MADV_DONTNEED)
+
+
+def _is_as_the_file(begin: int, end: int) -> bool:
+    """Whether no page of a file's private mapping has been written to."""
+    try:
+        with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
+            pagemap.seek(begin // mmap.PAGESIZE * 8)
+            pages = array.array("Q", pagemap.read((end - begin) // mmap.PAGESIZE * 8))
+    except OSError:
+        return False
+    return {page >> PAGE_STATE for page in pages} <= {ABSENT, OF_FILE}

@@ -70,11 +70,19 @@ def bf16(*shape):
     return (torch.randn(shape) / shape[-1] ** 0.25).bfloat16()
 
 
-# Rows: whole blocks, one tile, a tile that repeats rows. Depths: whole steps, a step and a part, a
+# Rows: whole blocks, one tile, a tile that repeats rows, lower tiles. Depths: whole steps, a step and a part, a
 # part alone, odd ones.
 @pytest.mark.parametrize(
     "m,n,k",
-    [(64, 32, 64), (16, 33, 65), (17, 5, 31), (33, 130, 33), (100, 48, 9), (130, 100, 1030)],
+    [
+        (64, 32, 64),
+        (16, 33, 65),
+        (17, 5, 31),
+        (33, 130, 33),
+        (49, 48, 9),
+        (130, 100, 1030),
+        (9, 7, 64),
+    ],
 )
 def test_products_of_activations(m, n, k):
     def products(a, b, c):
@@ -89,7 +97,7 @@ def test_products_of_bytes(m, n, k):
     check(lambda a, b: (torch._int_mm(a, b), torch._int_mm(a, c.t()) * 0.5), a, b)
 
 
-@pytest.mark.parametrize("m,n,k", [(128, 96, 64), (37, 50, 129), (16, 16, 2000)])
+@pytest.mark.parametrize("m,n,k", [(128, 96, 64), (37, 50, 129), (16, 16, 2000), (49, 700, 1000)])
 def test_linear_with_epilogue(m, n, k):
     weight, bias = torch.nn.Parameter(bf16(n, k)), torch.nn.Parameter(bf16(n))
 
@@ -120,6 +128,36 @@ def test_convolutions(stride, dilation):
         ),
         image,
     )
+
+
+@pytest.mark.parametrize("size", [7, 9, 14, 17, 28])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolutions_of_short_lines(size, stride):
+    """A tile is a line, or an equal part of one; an odd line is left over."""
+    weight = torch.nn.Parameter(bf16(40, 32, 3, 3))
+    image = bf16(2, 32, stride * size, stride * size)
+    check(lambda x: F.conv2d(x, weight, stride=stride, padding=1).relu(), image)
+
+
+# Rows: decoding of a group, one tile, tiles of 14, blocks with rest, several tiles of rows. Depths:
+# a step and a part, odd. Keys: some of a block, of a step.
+@pytest.mark.parametrize(
+    "rows,keys,depth,causal",
+    [(7, 70, 64, False), (14, 33, 40, False), (49, 129, 33, False), (130, 130, 80, True)],
+)
+def test_attention(rows, keys, depth, causal):
+    q, k, v = bf16(1, 6, rows, depth), bf16(1, 3, keys, depth), bf16(1, 3, keys, 48)
+    check(
+        lambda *qkv: F.scaled_dot_product_attention(*qkv, is_causal=causal, enable_gqa=True),
+        *(x.mul(2) for x in (q, k, v)),
+    )
+
+
+def test_attention_with_mask():
+    q, mask = bf16(2, 4, 40, 64), torch.rand(2, 1, 40, 40) > 0.4
+    mask[:, :, 3] = False
+    mask[:, :, 3, 5] = True
+    check(lambda q, m: F.scaled_dot_product_attention(q, q, q, attn_mask=m), q, mask)
 
 
 def test_groups_and_volumes():

@@ -144,6 +144,21 @@ def test_code_that_is_given_back_comes_again():
         assert str(ir.Module.parse("func.func private @f()", ir.Context())).count("@f") == 1
 
 
+def test_what_was_written_to_stays():
+    from buddy import mlir_code
+    from mlir import ir
+
+    ir.Context(("arith",))
+    mlir_code.give_back()
+    written = {}  # bytes that are in memory of each mapping
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if line.endswith(("libMLIRPythonCAPI.so", "libLLVM.so")):
+            begin = int(line.split("-")[0], 16)
+            written[begin] = bytes_at(begin, "Rss"), bytes_at(begin, "Anonymous")
+    assert any(anonymous for _, anonymous in written.values())
+    assert all(anonymous or not rss for rss, anonymous in written.values()), written
+
+
 @pytest.mark.parametrize(
     ("function", "dtype", "shapes"),
     [

@@ -163,6 +163,19 @@ func.func private @rows(%x: tensor<197x64xbf16>, %w: tensor<2x32x32x2xbf16>, %e:
 
 // -----
 
+// With AMX all rows that half of L2 holds, up to 288, where weights come from memory.
+// CHECK-LABEL: func private @tall
+// CHECK:       scf.forall {{.*}} step (32, 64)
+// TILES-LABEL: func private @tall
+// TILES:       scf.forall {{.*}} step (32, 288)
+// CORES-LABEL: func private @tall
+func.func private @tall(%x: tensor<128x768xbf16>, %w: tensor<24x384x32x2xbf16>, %e: tensor<128x768xf32>) -> tensor<128x768xf32> attributes {buddy.kernel} {
+  %m = "buddy.matmul"(%x, %w, %e) {buddy.tile_dims = array<i64: 0, 1>} : (tensor<128x768xbf16>, tensor<24x384x32x2xbf16>, tensor<128x768xf32>) -> tensor<128x768xf32>
+  return %m : tensor<128x768xf32>
+}
+
+// -----
+
 // A kernel that was simplified to one of its arguments has nothing to tile.
 // CHECK-LABEL: func private @identity
 // CHECK-NEXT:  return

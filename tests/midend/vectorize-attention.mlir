@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // RUN: buddy-opt %s -split-input-file -buddy-vectorize-attention -canonicalize | FileCheck %s
 // RUN: buddy-opt %s -split-input-file -buddy-vectorize-attention=has-bf16-dot=true -canonicalize | FileCheck %s --check-prefix=DOT
+// RUN: buddy-opt %s -split-input-file -buddy-vectorize-attention="has-bf16-dot=true has-bf16-tiles=true" -canonicalize | FileCheck %s --check-prefix=TILES
 
 // Decoding: one unit takes the three query heads of a key/value head, so every key is read
 // once. All scratch is allocated at the entry of the unit, none in a loop.
@@ -49,6 +50,20 @@ func.func @nested(%q: memref<2x4x?x20xbf16>, %k: memref<2x4x?x20xbf16>, %out: me
 }
 
 // -----
+
+// AMX's tiles take 32 rows and 32 keys at once; outputs go from memory to memory, 32 columns at a
+// time. Weights of keys that do not exist are zero: so is what they are multiplied by.
+// TILES-LABEL: func private @attention_unit
+// TILES:       %[[MEMORY:.*]] = memref.alloca() {{.*}} : memref<12288xi8>
+// TILES:       vector.interleave {{.*}} : vector<16xbf16>
+// TILES-COUNT-4: amx.tile_zero
+// TILES-COUNT-4: amx.tile_mulf
+// TILES-COUNT-4: amx.tile_store {{.*}} : memref<32x64xf32>
+// TILES:       math.exp2
+// TILES-COUNT-4: amx.tile_load {{.*}} : memref<96x64xf32> into !amx.tile<16x16xf32>
+// TILES-COUNT-4: amx.tile_mulf
+// TILES-COUNT-4: amx.tile_store {{.*}} : memref<96x64xf32>
+// TILES-NOT:   dpbf16ps
 
 // With a dot product of bf16, pairs of depths and then pairs of keys go into one lane: six rows by
 // four vectors of sums stay in registers. Rows of a causal block that see none of the keys are

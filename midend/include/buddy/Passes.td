@@ -536,9 +536,11 @@ def VectorizeAttentionPass : Pass<"buddy-vectorize-attention", "::mlir::ModuleOp
   let options = [Option<"vectorBits", "vector-bits", "int64_t", /*default=*/"512",
                         "Width of a vector register in bits.">,
                  Option<"hasBF16Dot", "has-bf16-dot", "bool", /*default=*/"false",
-                        "The target has AVX512_BF16 (at vector-bits below 512: with AVX512VL).">];
+                        "The target has AVX512_BF16 (at vector-bits below 512: with AVX512VL).">,
+                 Option<"hasBF16Tiles", "has-bf16-tiles", "bool", /*default=*/"false",
+                        "The target has AMX's tiles of bf16.">];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::amx::AMXDialect", "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"
   ];

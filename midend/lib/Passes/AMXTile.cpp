@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "AMXTile.h"
 
+#include "AttentionEmitter.h"
 #include "ProductEmitter.h"
 
-#include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
@@ -18,11 +18,16 @@ static Value allocate(LoopBuilder &b, int64_t rows, int64_t columns, Type elemen
                                   b.getI64IntegerAttr(64));
 }
 
-AMXTile::AMXTile(LoopBuilder &b, Type element)
-    : b(b), element(element), sum(isa<FloatType>(element) ? Type(b.getF32Type()) : b.getI32Type()),
-      depth(stepDepth(element)), kr(depth / rows) {
-  sums = allocate(b, mostTiles * rows, mostTiles * columns, sum);
-  paddedLhs = allocate(b, mostTiles * rows, depth, element);
+int64_t AMXTile::heightFor(std::optional<int64_t> count) {
+  return count ? evenRows(*count, mostRows) : mostRows;
+}
+
+AMXTile::AMXTile(LoopBuilder &b, Type element, int64_t height)
+    : height(height), b(b), element(element),
+      sum(isa<FloatType>(element) ? Type(b.getF32Type()) : b.getI32Type()),
+      depth(stepDepth(element)), kr(depth / mostRows) {
+  sums = allocate(b, mostTiles * height, mostTiles * columns, sum);
+  paddedLhs = allocate(b, mostTiles * height, depth, element);
   paddedRhs = allocate(b, depth / kr, mostTiles * columns * kr, element);
 }
 
@@ -39,31 +44,47 @@ void AMXTile::compute(const Block &described) {
     padLhs(whole, left);
     padRhs(b.div(whole, kr), b.div(b.add(left, kr - 1), kr));
   });
-  auto type = amx::TileType::get({rows, columns}, sum);
+  auto type = amx::TileType::get({height, columns}, sum);
+  auto scratchAt = [](Value, Value i, Value j) { return Values{i, j}; };
+  Operand out = block->sums.value_or(Operand{sums, {}, scratchAt});
+  Value zero = b.index(0);
   Values carried;
-  // A zero for each: they are to be registers of their own.
-  for (int64_t tile = 0; tile < block->rowTiles * block->columnTiles; ++tile)
-    carried.push_back(amx::TileZeroOp::create(b, type));
+  forEachTile([&](Value i, Value j) {
+    // A zero for each: they are to be registers of their own.
+    carried.push_back(block->adds ? loadTile(type, out, zero, i, j)
+                                  : Value(amx::TileZeroOp::create(b, type)));
+  });
   carried = block->overRuns(carried, [&](Value run, ValueRange outer) {
     return b.loop(b.index(0), whole, depth, outer, [&](Value k, ValueRange inner) {
+      if (block->fetchNext)
+        block->fetchNext(run, k);
       return addStep(block->lhs, block->rhs, run, k, inner);
     });
   });
   carried = b.when(partial, carried, [&] { return addPadded(carried); });
+  auto next = carried.begin();
+  forEachTile([&](Value i, Value j) {
+    amx::TileStoreOp::create(b, out.memref, out.at(zero, i, j), *next++);
+  });
+}
+
+/// Of the sums, row by row.
+void AMXTile::forEachTile(llvm::function_ref<void(Value i, Value j)> body) {
   for (int64_t i = 0; i < block->rowTiles; ++i)
     for (int64_t j = 0; j < block->columnTiles; ++j)
-      amx::TileStoreOp::create(b, sums, ValueRange{b.index(i * rows), b.index(j * columns)},
-                               carried[i * block->columnTiles + j]);
+      body(b.index(i * height), b.index(j * columns));
 }
 
 /// The step of the depth that begins with element `k` of a run.
 Values AMXTile::addStep(const Operand &lhs, const Operand &rhs, Value run, Value k,
                         ValueRange carried) {
+  auto leftType = amx::TileType::get({height, depth}, element);
+  auto rightType = amx::TileType::get({mostRows, depth}, element);
   Values across, next;
   for (int64_t j = 0; j < block->columnTiles; ++j)
-    across.push_back(loadTile(rhs, run, b.div(k, kr), b.index(j * columns)));
+    across.push_back(loadTile(rightType, rhs, run, b.div(k, kr), b.index(j * columns)));
   for (int64_t i = 0; i < block->rowTiles; ++i) {
-    Value left = loadTile(lhs, run, b.index(i * rows), k);
+    Value left = loadTile(leftType, lhs, run, b.index(i * height), k);
     for (Value right : across)
       next.push_back(multiply(left, right, carried[next.size()]));
   }
@@ -76,8 +97,7 @@ Value AMXTile::multiply(Value left, Value right, Value sum) {
   return amx::TileMulIOp::create(b, sum.getType(), left, right, sum);
 }
 
-Value AMXTile::loadTile(const Operand &operand, Value run, Value i, Value j) {
-  auto type = amx::TileType::get({rows, depth}, element);
+Value AMXTile::loadTile(amx::TileType type, const Operand &operand, Value run, Value i, Value j) {
   return amx::TileLoadOp::create(b, type, operand.memref, operand.at(run, i, j), operand.stride);
 }
 
@@ -94,7 +114,7 @@ Values AMXTile::addPadded(ValueRange carried) {
 void AMXTile::padLhs(Value k, Value left) {
   auto type = VectorType::get(depth, element);
   Value mask = b.firstLanes(left, depth);
-  b.loop(b.index(0), b.index(block->rowTiles * rows), 1, [&](Value row) {
+  b.loop(b.index(0), b.index(block->rowTiles * height), 1, [&](Value row) {
     Values from = block->lhs.at(b.index(0), row, k);
     b.store(b.load(type, block->lhs.memref, from, mask), paddedLhs, {row, b.index(0)});
   });
@@ -124,17 +144,17 @@ constexpr int64_t kShallow = 8;
 
 /// Whether tiles can take the rows, and are worth it.
 bool ProductEmitter::fillsTiles() {
-  if (!tile)
+  if (!tile || !rows->byTiles)
     return false;
   std::optional<int64_t> count = constantOf(rows->count), depth = constantOf(rows->depth);
   bool isDeep = !depth || rows->runs * *depth > kShallow;
   // What ends early is padded once, not run by run.
   bool isWhole = rows->runs == 1 || (depth && *depth % AMXTile::stepDepth(lhsElement) == 0);
-  return isDeep && isWhole && (!count || *count >= AMXTile::rows);
+  return isDeep && isWhole && (!count || *count >= AMXTile::fewestRows);
 }
 
 void ProductEmitter::emitTileRows() {
-  Value height = b.index(AMXTile::rows);
+  Value height = b.index(tile->height);
   Value fills = b.createOrFold<arith::CmpIOp>(arith::CmpIPredicate::uge, rows->count, height);
   b.when(fills, [&] { emitTileBlocks(); });
   // Of fewer rows the memory sets the pace.
@@ -143,15 +163,33 @@ void ProductEmitter::emitTileRows() {
 }
 
 void ProductEmitter::emitTileBlocks() {
-  int64_t blockRows = AMXTile::mostTiles * AMXTile::rows;
+  int64_t height = tile->height, blockRows = AMXTile::mostTiles * height;
   Value whole = b.roundDown(rows->count, blockRows);
   b.loop(b.index(0), whole, blockRows,
          [&](Value row) { emitTiles(row, AMXTile::mostTiles, b.index(0)); });
   // The last tile ends where the rows end, and computes some of them again.
-  b.loop(whole, rows->count, AMXTile::rows, [&](Value row) {
-    Value first = b.min(row, b.sub(rows->count, b.index(AMXTile::rows)));
+  b.loop(whole, rows->count, height, [&](Value row) {
+    Value first = b.min(row, b.sub(rows->count, b.index(height)));
     emitTiles(first, 1, b.sub(row, first));
   });
+}
+
+/// Blocks of rows among which the next panel is shared out if their number is not known.
+constexpr int64_t kFetchingBlocks = 8;
+
+/// Asks for the part of the next panel's tiles that is this block of rows' own: memory takes as
+/// long for a panel as the tiles for a few blocks, and is to be busy all the time.
+void ProductEmitter::fetchTiles(Value row, Value iv, Value k) {
+  if (!rhs.fetchesPanels)
+    return;
+  int64_t blockRows = AMXTile::mostTiles * tile->height, steps = AMXTile::mostRows;
+  int64_t blocks = rows->total ? llvm::divideCeil(*rows->total, blockRows) : kFetchingBlocks;
+  int64_t share = llvm::divideCeil(steps, blocks);
+  Value block = b.min(blockOf(row, blockRows), b.index(llvm::divideCeil(steps, share) - 1));
+  run = iv;
+  Value first = b.add(packedStep(b.div(k, tiling.kr)), b.mul(block, share));
+  for (int64_t i = 0; i < share * tiling.vectors; ++i)
+    rhs.fetchNextPanel(b.add(first, i / tiling.vectors), b.index(i % tiling.vectors));
 }
 
 /// Rows from `row` on, of which the first `before` are known already.
@@ -166,8 +204,9 @@ void ProductEmitter::emitTiles(Value row, int64_t rowTiles, Value before) {
                  [&](ValueRange carried, AMXTile::RunBody body) { return overRuns(carried, body); },
                  rows->depth,
                  {lhs, rows->lhsStride, lhsAt},
-                 {rhs.panels, {}, rhsAt}});
-  b.loop(before, b.index(rowTiles * AMXTile::rows), 1, [&](Value i) {
+                 {rhs.panels, {}, rhsAt},
+                 [&](Value iv, Value k) { fetchTiles(row, iv, k); }});
+  b.loop(before, b.index(rowTiles * tile->height), 1, [&](Value i) {
     Values sums;
     for (int64_t j = 0; j < tiling.vectors; ++j) {
       sums.push_back(tile->loadSums(i, j));
@@ -175,5 +214,31 @@ void ProductEmitter::emitTiles(Value row, int64_t rowTiles, Value before) {
         sums[j] = b.sum(sums[j], loadOut(b.add(row, i), j));
     }
     storeSums(b.add(row, i), 1, sums);
+  });
+}
+
+// The products of an attention.
+
+/// out[outRow + i, :] = or += lhs[lhsRow + i, :] . rhs for the rows of a block.
+void AttentionEmitter::multiplyTiles(const WordMatrix &lhs, Value lhsRow, const WordMatrix &rhs,
+                                     Value out, Value outRow, bool adds) {
+  auto once = [&](ValueRange sums, AMXTile::RunBody body) { return body(b.index(0), sums); };
+  forEachChunk(cast<MemRefType>(out.getType()).getDimSize(1), AMXTile::mostTiles, [&](Chunk chunk) {
+    auto lhsAt = [&](Value, Value i, Value k) { return Values{b.add(lhsRow, i), k}; };
+    auto rhsAt = [&](Value, Value word, Value column) {
+      return Values{word, b.mul(b.add(chunk.offset, column), perWord)};
+    };
+    auto outAt = [&](Value, Value i, Value column) {
+      return Values{b.add(outRow, i), b.add(chunk.offset, column)};
+    };
+    AMXTile::Block block{blockRows / tile->height,
+                         chunk.vectors,
+                         once,
+                         b.dim(lhs.elements, 1),
+                         {lhs.elements, {}, lhsAt},
+                         {rhs.elements, {}, rhsAt}};
+    block.sums = AMXTile::Operand{out, {}, outAt};
+    block.adds = adds;
+    tile->compute(block);
   });
 }

@@ -4,13 +4,16 @@
 // A block of a product in AMX's tile registers: two by two tiles of sums, two tiles of the
 // left-hand side and two of the right one are all eight registers.
 //
-// All tiles have 16 rows of 64 bytes. LLVM gives a register one shape for a whole function, so
-// that tiles of other shapes would take registers from these: what ends early is padded.
+// Tiles have rows of 64 bytes: those of the right-hand side 16, those of the left one and of sums
+// as many, up to 16, as cut all rows evenly. LLVM gives a register one shape for a whole function,
+// so that tiles of other shapes would take registers from these: what ends early is padded.
 
 #ifndef BUDDY_LIB_PASSES_AMXTILE_H
 #define BUDDY_LIB_PASSES_AMXTILE_H
 
 #include "LoopBuilder.h"
+
+#include "mlir/Dialect/AMX/AMXDialect.h"
 
 namespace buddy {
 
@@ -19,9 +22,10 @@ public:
   using Value = mlir::Value;
   using Values = LoopBuilder::Values;
 
-  static constexpr int64_t rows = 16;     // of every tile
-  static constexpr int64_t columns = 16;  // of a tile of sums
-  static constexpr int64_t mostTiles = 2; // of sums, along either dimension of a block
+  static constexpr int64_t mostRows = 16;  // of a tile
+  static constexpr int64_t fewestRows = 7; // which vectors take longer to multiply
+  static constexpr int64_t columns = 16;   // of a tile of sums
+  static constexpr int64_t mostTiles = 2;  // of sums, along either dimension of a block
 
   /// One operand of a block.
   struct Operand {
@@ -41,15 +45,25 @@ public:
     OverRuns overRuns; // of which the depth consists; several are whole steps each
     Value depth;       // elements of one run
     Operand lhs, rhs;
+    /// Asks for what comes next, while the step that begins with element `k` is multiplied.
+    llvm::function_ref<void(Value run, Value k)> fetchNext = {};
+    /// Where the sums go, row `i`, column `j`; none: to a scratch, until the next block.
+    std::optional<Operand> sums = {};
+    bool adds = false; // to what stands there
   };
 
   /// Elements of the depth, bf16 or i8, of which a row of a tile consists.
   static int64_t stepDepth(mlir::Type element) { return 512 / element.getIntOrFloatBitWidth(); }
 
-  /// Of bf16 into f32 or of i8 into i32, with scratch where `b` stands.
-  AMXTile(LoopBuilder &b, mlir::Type element);
+  /// Rows of the tiles that cut so many, if it is known how many, evenly.
+  static int64_t heightFor(std::optional<int64_t> count);
 
-  /// Adds up the products of a block. The sums lie in a scratch until the next block is computed.
+  /// Of bf16 into f32 or of i8 into i32, with scratch where `b` stands.
+  AMXTile(LoopBuilder &b, mlir::Type element, int64_t height);
+
+  const int64_t height; // rows of a tile of sums
+
+  /// Adds up the products of a block.
   void compute(const Block &block);
   /// A vector of sums: a row of one tile.
   Value loadSums(Value row, int64_t columnTile);
@@ -57,8 +71,9 @@ public:
 private:
   Values addStep(const Operand &lhs, const Operand &rhs, Value run, Value k, mlir::ValueRange sums);
   Values addPadded(mlir::ValueRange sums);
+  void forEachTile(llvm::function_ref<void(Value i, Value j)> body);
   Value multiply(Value left, Value right, Value sum);
-  Value loadTile(const Operand &operand, Value run, Value i, Value j);
+  Value loadTile(mlir::amx::TileType type, const Operand &operand, Value run, Value i, Value j);
   void padLhs(Value k, Value left);
   void padRhs(Value first, Value count);
 

@@ -27,19 +27,17 @@ static bool allBF16(AttentionOp op) {
                       [](Value operand) { return typeOf(operand).getElementType().isBF16(); });
 }
 
-AttentionEmitter::AttentionEmitter(LoopBuilder &b, AttentionOp op, int64_t vectorBits,
-                                   bool hasBF16Dot)
-    : b(b), op(op) {
+AttentionEmitter::AttentionEmitter(LoopBuilder &b, AttentionOp op, Machine machine) : b(b), op(op) {
   sum = typeOf(op.getQuery()).getElementType().isF64() ? b.getF64Type() : b.getF32Type();
-  lanes = vectorBits / sum.getWidth();
-  dot = hasBF16Dot && allBF16(op);
+  lanes = machine.vectorBits / sum.getWidth();
+  dot = machine.hasBF16Dot && allBF16(op);
   word = dot ? Type(b.getI32Type()) : sum;
   perWord = dot ? 2 : 1;
   // The lowest number, as which a mask may hide keys, would overflow in units of ln 2.
   isBase2 = !op.getMask() || typeOf(op.getMask()).getElementType().isInteger(1);
   vectorType = VectorType::get(lanes, sum);
   wordsType = VectorType::get(lanes, word);
-  chunkVectors = vectorBits >= 512 ? 4 : 2;
+  chunkVectors = machine.vectorBits >= 512 ? 4 : 2;
   group = typeOf(op.getQuery()).getDimSize(1) / typeOf(op.getKey()).getDimSize(1);
   depth = typeOf(op.getQuery()).getDimSize(3);
   valueDepth = typeOf(op.getValue()).getDimSize(3);
@@ -49,7 +47,12 @@ AttentionEmitter::AttentionEmitter(LoopBuilder &b, AttentionOp op, int64_t vecto
   queries = b.dim(op.getQuery(), 2);
   rowCount = b.mul(queries, group);
   std::optional<int64_t> known = constantOf(rowCount);
-  blockRows = known ? std::clamp<int64_t>(*known, 1, registerRows) : registerRows;
+  tiles = dot && machine.hasBF16Tiles && lanes == AMXTile::columns &&
+          (!known || *known >= AMXTile::fewestRows);
+  int64_t most = tiles ? AMXTile::mostTiles * AMXTile::mostRows : registerRows;
+  blockRows = known ? std::clamp<int64_t>(*known, 1, most) : most;
+  if (tiles)
+    blockRows = llvm::alignTo(blockRows, AMXTile::heightFor(blockRows));
   // Known rows are cut evenly: 128 go as 66 + 62.
   int64_t rows = known ? std::max<int64_t>(*known, 1) : mostTileRows;
   rows = llvm::divideCeil(rows, llvm::divideCeil(rows, mostTileRows));
@@ -78,21 +81,27 @@ int64_t AttentionEmitter::paddedWords(int64_t elements) {
 }
 
 void AttentionEmitter::allocateScratch() {
-  auto allocate = [&](Type type, ArrayRef<int64_t> shape) -> Value {
-    return memref::AllocaOp::create(b, MemRefType::get(shape, type), b.getI64IntegerAttr(64));
+  auto allocate = [&](ArrayRef<int64_t> shape) -> Value {
+    return memref::AllocaOp::create(b, MemRefType::get(shape, sum), b.getI64IntegerAttr(64));
   };
+  auto allocateWords = [&](ArrayRef<int64_t> shape) { return WordMatrix(b, shape, word, tiles); };
   int64_t columns = llvm::alignTo(valueDepth, lanes);
-  queryWords = allocate(word, {tileRows, paddedWords(depth)});
-  keyWords = allocate(word, {paddedWords(depth), blockKeys});
-  scores = allocate(sum, {blockRows, blockKeys});
-  outputs = allocate(sum, {tileRows, columns});
+  queryWords = allocateWords({tileRows, paddedWords(depth)});
+  keyWords = allocateWords({paddedWords(depth), blockKeys});
+  scores = allocate({blockRows, blockKeys});
+  outputs = allocate({tileRows, columns});
   softmax.emplace(b, vectorType, isBase2);
   softmax->allocate(tileRows);
-  weights = scores;
+  weights = WordMatrix(scores);
   if (!dot)
     return;
-  valueWords = allocate(word, {blockKeys / perWord, columns});
-  weights = allocate(word, {blockRows, blockKeys / perWord});
+  valueWords = allocateWords({blockKeys / perWord, columns});
+  weights = allocateWords({blockRows, blockKeys / perWord});
+  if (!tiles)
+    return;
+  tile.emplace(b, b.getBF16Type(), AMXTile::heightFor(blockRows));
+  // Whole steps of the depth are multiplied: by zeros where a head ends.
+  keyWords.clear(b, b.index(llvm::divideCeil(depth, perWord)), lanes);
 }
 
 /// The last row of the block that begins at `row`.
@@ -184,6 +193,8 @@ void AttentionEmitter::emitKeys() {
   packKeys();
   if (dot)
     packValues();
+  if (tiles)
+    valueWords.clear(b, b.div(b.add(keyCount, perWord - 1), perWord), lanes);
   b.loop(b.index(0), tileCount, blockRows, [&](Value first) {
     row = first;
     Value seen = b.sub(visibleKeys(lastRow(row)), firstKey);
@@ -201,7 +212,7 @@ void AttentionEmitter::loadQueries() {
   Value zero = b.zero(vectorType), zeros = b.zero(wordsType);
   b.loop(b.index(0), b.min(b.index(tileRows), b.add(tileCount, blockRows - 1)), 1, [&](Value row) {
     forEachChunk(paddedWords(depth), 1,
-                 [&](Chunk chunk) { b.store(zeros, queryWords, {row, chunk.offset}); });
+                 [&](Chunk chunk) { b.store(zeros, queryWords.words, {row, chunk.offset}); });
     forEachChunk(valueDepth, 1, [&](Chunk chunk) { b.store(zero, outputs, {row, chunk.offset}); });
     softmax->reset(row);
   });
@@ -210,7 +221,7 @@ void AttentionEmitter::loadQueries() {
     forEachWords([&](Chunk chunk) {
       Value element = b.mul(chunk.offset, perWord);
       Value loaded = loadWords(op.getQuery(), {batch, head, query, element}, chunk.tail);
-      b.store(loaded, queryWords, {row, chunk.offset});
+      b.store(loaded, queryWords.words, {row, chunk.offset});
     });
   });
 }
@@ -232,7 +243,7 @@ void AttentionEmitter::packKeyGroup(Value key, Chunk chunk) {
   b.transpose(square);
   int64_t words = chunk.tail ? llvm::divideCeil(chunk.tail, perWord) : lanes;
   for (int64_t i = 0; i < words; ++i)
-    b.store(square[i], keyWords, {b.add(chunk.offset, i), key});
+    b.store(square[i], keyWords.words, {b.add(chunk.offset, i), key});
 }
 
 /// valueWords[i, column] = the values of keys 2i and 2i + 1. The second may not exist: its weight
@@ -247,7 +258,7 @@ void AttentionEmitter::packValues() {
                       {batch, keyHead, position, chunk.offset}, tailMask(chunk.tail));
       };
       Value pairs = vector::InterleaveOp::create(b, load(even), load(odd));
-      b.store(vector::BitCastOp::create(b, wordsType, pairs), valueWords,
+      b.store(vector::BitCastOp::create(b, wordsType, pairs), valueWords.words,
               {b.div(key, perWord), chunk.offset});
     });
   });
@@ -255,9 +266,14 @@ void AttentionEmitter::packValues() {
 
 /// A block of rows and a block of keys: O += exp(S - max) . V
 void AttentionEmitter::emitBlock() {
-  scoreRows();
+  if (tiles)
+    multiplyTiles(queryWords, row, keyWords, scores, b.index(0), /*adds=*/false);
+  else
+    scoreRows();
   Value count = b.min(b.index(blockRows), b.sub(tileCount, row));
   b.loop(b.index(0), count, 1, [&](Value index) { softmaxRow(index); });
+  if (tiles)
+    return multiplyTiles(weights, b.index(0), valueWords, outputs, row, /*adds=*/true);
   forEachChunk(valueDepth, chunkVectors, [&](Chunk chunk) { accumulateRows(chunk); });
 }
 
@@ -269,9 +285,9 @@ void AttentionEmitter::scoreRows() {
     Values total = b.loop(b.index(0), words, 1, zeros, [&](Value d, ValueRange carried) {
       Values next(carried), keys;
       for (int64_t j = 0; j < chunk.vectors; ++j)
-        keys.push_back(b.load(wordsType, keyWords, {d, b.add(chunk.offset, j * lanes)}));
+        keys.push_back(b.load(wordsType, keyWords.words, {d, b.add(chunk.offset, j * lanes)}));
       for (int64_t i = 0; i < blockRows; ++i) {
-        Value query = memref::LoadOp::create(b, queryWords, ValueRange{b.add(row, i), d});
+        Value query = memref::LoadOp::create(b, queryWords.words, ValueRange{b.add(row, i), d});
         for (int64_t j = 0; j < chunk.vectors; ++j) {
           Value &score = next[i * chunk.vectors + j];
           score = multiplyAdd(query, keys[j], score);
@@ -331,16 +347,16 @@ void AttentionEmitter::softmaxRow(Value index) {
 
 void AttentionEmitter::storeWeights(Value index, int64_t key, Value weight) {
   if (!dot)
-    return b.store(weight, weights, {index, b.index(key)});
+    return b.store(weight, weights.words, {index, b.index(key)});
   Value pairs = vector::BitCastOp::create(b, VectorType::get(lanes / perWord, word),
                                           b.convert(weight, b.getBF16Type()));
-  b.store(pairs, weights, {index, b.index(key / perWord)});
+  b.store(pairs, weights.words, {index, b.index(key / perWord)});
 }
 
 /// One vector of words of the values of `key`, counted in words, within the block.
 Value AttentionEmitter::loadValues(Value key, Value column, int64_t tail) {
   if (dot)
-    return b.load(wordsType, valueWords, {key, column});
+    return b.load(wordsType, valueWords.words, {key, column});
   return loadWide(op.getValue(), {batch, keyHead, b.add(firstKey, key), column}, tail);
 }
 
@@ -358,7 +374,7 @@ void AttentionEmitter::accumulateRows(Chunk chunk) {
     for (auto [j, column] : llvm::enumerate(columns))
       values.push_back(loadValues(key, column, (int64_t)j + 1 == chunk.vectors ? chunk.tail : 0));
     for (int64_t i = 0; i < blockRows; ++i) {
-      Value weight = memref::LoadOp::create(b, weights, ValueRange{b.index(i), key});
+      Value weight = memref::LoadOp::create(b, weights.words, ValueRange{b.index(i), key});
       for (int64_t j = 0; j < chunk.vectors; ++j) {
         Value &output = next[i * chunk.vectors + j];
         output = multiplyAdd(weight, values[j], output);

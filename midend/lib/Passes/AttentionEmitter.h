@@ -6,7 +6,9 @@
 #ifndef BUDDY_LIB_PASSES_ATTENTIONEMITTER_H
 #define BUDDY_LIB_PASSES_ATTENTIONEMITTER_H
 
+#include "AMXTile.h"
 #include "OnlineSoftmax.h"
+#include "WordMatrix.h"
 #include "buddy/IR/BuddyDialect.h"
 
 namespace buddy {
@@ -16,7 +18,12 @@ public:
   using Value = mlir::Value;
   using Values = LoopBuilder::Values;
 
-  AttentionEmitter(LoopBuilder &b, AttentionOp op, int64_t vectorBits, bool hasBF16Dot);
+  struct Machine {
+    int64_t vectorBits;
+    bool hasBF16Dot, hasBF16Tiles;
+  };
+
+  AttentionEmitter(LoopBuilder &b, AttentionOp op, Machine machine);
 
   /// How many batches, key/value heads and tiles of query rows there are to emit.
   llvm::SmallVector<mlir::OpFoldResult> units();
@@ -40,6 +47,8 @@ private:
   void packKeyGroup(Value key, Chunk chunk);
   void packValues();
   void emitBlock();
+  void multiplyTiles(const WordMatrix &lhs, Value lhsRow, const WordMatrix &rhs, Value out,
+                     Value outRow, bool adds);
   void scoreRows();
   Value masked(Value score, Value row, int64_t key, Value seen);
   void softmaxRow(Value index);
@@ -64,6 +73,7 @@ private:
   AttentionOp op;
   mlir::FloatType sum;
   bool dot;        // both products by the dot product of pairs of bf16
+  bool tiles;      // or in AMX's tiles
   mlir::Type word; // what a lane multiplies: a number of type `sum`, or such a pair
   int64_t perWord; // elements of one
   bool isBase2;    // scores are in units of ln 2
@@ -73,9 +83,11 @@ private:
   Value valid, queries, rowCount;
   // Of the tile being emitted, its block of keys and its block of rows.
   Value batch, keyHead, firstRow, tileCount, firstKey, keyCount, row, seenCount;
-  // Its scratch, in words: queries, transposed keys, values, weights. In sums: scores, outputs.
-  Value queryWords, keyWords, valueWords, weights, scores, outputs;
+  // Its scratch; keys are transposed, and values only there if pairs are multiplied.
+  WordMatrix queryWords, keyWords, valueWords, weights;
+  Value scores, outputs; // of sums
   std::optional<OnlineSoftmax> softmax;
+  std::optional<AMXTile> tile;
 };
 
 } // namespace buddy

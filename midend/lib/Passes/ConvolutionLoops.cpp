@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ConvolutionLoops.h"
 
+#include "MatmulBlocking.h"
+
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
 using namespace mlir;
@@ -33,8 +35,9 @@ ConvolutionLoops::ConvolutionLoops(LoopBuilder &b, ConvOp op, ProductTiling::Mac
                                    EpilogueEmitter *epilogue)
     : b(b), op(op), out(op.getInit()), rank(cast<MemRefType>(out.getType()).getRank()),
       first(rank - 1 - op.spatialRank()), input(inputOf(b, op)), tiling(tilingOf(op, machine)),
-      rhs(b, op.getRhs(), tiling), product(b, input, rhs, out) {
+      rhs(b, op.getRhs(), tiling), product(b, input, rhs, out, constantOf(b.dim(out, rank - 2))) {
   product.finishWith(epilogue);
+  rhs.fetchesPanels = comesFromMemory(op.getRhs());
   if (op.sharesPanels())
     product.shareLanes({op.getGroup()[0], op.getGroup()[1]});
 }
@@ -71,14 +74,24 @@ void ConvolutionLoops::emitDims(const Values &outer) {
     b.loop(whole, extent, 1, [&](Value i) { emitDims(within(i)); });
 }
 
-/// Short lines fill a register tile together. AMX takes rows of one line only.
+/// Short lines fill a register tile together, or a block of AMX's tiles.
 int64_t ConvolutionLoops::linesAtOnce() {
   std::optional<int64_t> length = constantOf(b.dim(out, rank - 2));
   std::optional<int64_t> lines = constantOf(b.dim(out, rank - 3));
   if (!length || *length == 0)
     return 1;
-  int64_t rows = tiling.tiles ? std::min<int64_t>(tiling.rows, AMXTile::rows - 1) : tiling.rows;
+  int64_t rows = tiling.rows;
+  if (cutsLines())
+    rows = AMXTile::mostTiles * AMXTile::heightFor(length);
   return std::clamp<int64_t>(rows / *length, 1, std::max<int64_t>(1, lines.value_or(rows)));
+}
+
+/// Whether AMX's tiles cut lines of the image into equal parts: each then lies within one.
+bool ConvolutionLoops::cutsLines() {
+  std::optional<int64_t> length = constantOf(b.dim(out, rank - 2));
+  int64_t depth = op.runWidth() * op.channels();
+  return tiling.tiles && depth % AMXTile::stepDepth(getElementTypeOrSelf(input)) == 0 && length &&
+         *length >= AMXTile::fewestRows && *length % AMXTile::heightFor(length) == 0;
 }
 
 /// `count` lines, of which `outer` is the first.
@@ -94,6 +107,9 @@ void ConvolutionLoops::emitLines(const Values &outer, int64_t count) {
   Value depth = b.index(op.runWidth() * op.channels());
   ProductEmitter::Rows rows{b.mul(length, count), op.runs(), depth, false, {}, lhsAt, outAt,
                             rowStride()};
+  rows.byTiles = count == 1 || cutsLines();
+  rows.before = rowsBefore(outer, length);
+  rows.total = positions();
   if (op.getZeros().empty())
     return product.emitRows(rows);
   Window window = windowOf(outer, count);
@@ -102,6 +118,22 @@ void ConvolutionLoops::emitLines(const Values &outer, int64_t count) {
   };
   rows.overRuns = overSome;
   product.emitRows(rows);
+}
+
+/// Positions of the image, if it is known how many.
+std::optional<int64_t> ConvolutionLoops::positions() {
+  ArrayRef<int64_t> extents = cast<MemRefType>(out.getType()).getShape().drop_back();
+  if (ShapedType::isDynamicShape(extents))
+    return std::nullopt;
+  return ShapedType::getNumElements(extents);
+}
+
+/// Positions before the line `outer`, which the panel at hand has been multiplied by.
+Value ConvolutionLoops::rowsBefore(const Values &outer, Value length) {
+  Value line = b.index(0);
+  for (auto [dim, i] : llvm::enumerate(outer))
+    line = b.add(b.mul(line, b.dim(out, dim)), i);
+  return b.mul(line, length);
 }
 
 /// The part of the window, along each dimension, that some of `count` lines, of which `outer` is

@@ -25,12 +25,15 @@ private:
   void emitDims(const Values &outer);
   void emitLines(const Values &outer, int64_t count);
   using Window = llvm::SmallVector<std::pair<Value, Value>>;
+  Value rowsBefore(const Values &outer, Value length);
+  std::optional<int64_t> positions();
   Window windowOf(const Values &outer, int64_t count);
   Values overRuns(mlir::ArrayRef<std::pair<Value, Value>> window, Value tap,
                   mlir::ValueRange carried, AMXTile::RunBody body);
   Values inputAt(const Values &outer, Value row, Value run, Value k);
   std::pair<Values, Value> positionOf(const Values &outer, Value row);
   int64_t linesAtOnce();
+  bool cutsLines();
   Value rowStride();
 
   LoopBuilder &b;

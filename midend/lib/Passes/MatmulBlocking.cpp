@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "MatmulBlocking.h"
 
+#include "AMXTile.h"
+
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
 #include <numeric>
@@ -11,6 +13,9 @@ using namespace buddy;
 
 /// Bytes of a row of a block: a panel of 32 columns of it fills an L1 cache, 288 rows a part of L2.
 constexpr int64_t kRowBytes = 1024;
+
+/// The same for AMX's tiles, which read a panel from L2.
+constexpr int64_t kRowBytesOfTiles = 2048;
 
 /// Addresses that differ by a multiple of this share a set of the L1 cache: a page, since x86
 /// looks the set up before it translates the address.
@@ -57,8 +62,7 @@ static std::optional<int64_t> bytesOf(Value operand) {
   return type.getNumElements() * type.getElementTypeBitWidth() / 8;
 }
 
-/// Whether an operand is larger than a cache.
-static bool comesFromMemory(Value operand) {
+bool buddy::comesFromMemory(Value operand) {
   return bytesOf(operand).value_or(kUncachedBytes + 1) > kUncachedBytes;
 }
 
@@ -89,29 +93,39 @@ bool buddy::isAlongRows(MatmulOp op) {
          (rows <= kMostRowsAlong && isLong && rows * rowBytes <= kBytesAlong);
 }
 
-MatmulBlocking::MatmulBlocking(MatmulOp op) {
+bool buddy::fillsTiles(MatmulOp op, int64_t amxRows) {
+  auto lhs = cast<ShapedType>(op.getLhs().getType());
+  int64_t rows = lhs.getShape()[lhs.getRank() - 2];
+  bool hasTiles =
+      amxRows > 1 && (lhs.getElementType().isBF16() || lhs.getElementType().isInteger(8));
+  return hasTiles && (ShapedType::isDynamic(rows) || rows >= AMXTile::fewestRows);
+}
+
+MatmulBlocking::MatmulBlocking(MatmulOp op, int64_t amxRows) {
   auto lhs = cast<ShapedType>(op.getLhs().getType()),
        out = cast<ShapedType>(op.getInit().getType());
   int64_t columns = out.getShape().back(), extent = lhs.getShape().back();
   int64_t rows = out.getShape().rbegin()[1];
-  comesFromMemory = !op.isPacked() && ::comesFromMemory(op.getRhs());
+  comesFromMemory = buddy::comesFromMemory(op.getRhs());
   alongRows = !op.isPacked() && op.getTransposed() && isAlongRows(op);
   if (alongRows)
     return;
-  if (comesFromMemory && !op.getTransposed() && !ShapedType::isDynamic(rows) && rows <= kFewRows &&
+  bool isFew = !ShapedType::isDynamic(rows) && rows <= kFewRows;
+  if (comesFromMemory && isFew && !op.isPacked() && !op.getTransposed() &&
       (ShapedType::isDynamic(extent) || extent > kStreamedRows)) {
     streams = true;
     depth = kStreamedRows;
     waitsAside = out.getElementTypeBitWidth() < 32;
     return;
   }
-  // A copy of a row pays for itself when several panels read it.
-  bool isWide = ShapedType::isDynamic(columns) || columns >= 96;
-  copiesLhs = isWide && rowsCollide(lhs);
+  // A copy of a row pays for itself when several panels read it, and lines of it several times:
+  // AMX's tiles load a line of lhs once a panel.
+  bool isWide = ShapedType::isDynamic(columns) || columns >= 96, byTiles = fillsTiles(op, amxRows);
+  copiesLhs = isWide && !byTiles && rowsCollide(lhs);
   streamsLhs = op.isPacked() && streamsLeft(op);
-  if (op.isPacked() && !copiesLhs && !streamsLhs)
+  if (op.isPacked() && (byTiles || !(copiesLhs || streamsLhs)))
     return;
-  int64_t block = kRowBytes * 8 / lhs.getElementTypeBitWidth();
+  int64_t block = (byTiles ? kRowBytesOfTiles : kRowBytes) * 8 / lhs.getElementTypeBitWidth();
   if (ShapedType::isDynamic(extent))
     depth = block;
   else if (extent > block + block / 2)

@@ -14,8 +14,9 @@ namespace buddy {
 /// it saves: a block of the depth of both operands stays in the caches while all columns of the
 /// tile are computed from it.
 struct MatmulBlocking {
-  /// For operands on tensors, which are contiguous, or on memrefs.
-  explicit MatmulBlocking(MatmulOp op);
+  /// For operands on tensors, which are contiguous, or on memrefs; `amxRows` as `fillsTiles` has
+  /// it.
+  MatmulBlocking(MatmulOp op, int64_t amxRows);
 
   /// No cache is known to hold an unpacked right-hand side.
   bool comesFromMemory = false;
@@ -48,6 +49,13 @@ constexpr int64_t kWaitingColumns = 512;
 /// Rows that leave the multiply-add units waiting for what they read of the right-hand side, and
 /// whose sums stay in L1 beside a page of it.
 constexpr int64_t kFewRows = 8;
+
+/// Whether an operand, of which a tile sees some rows or columns, is larger than a cache.
+bool comesFromMemory(mlir::Value operand);
+
+/// Whether AMX's tiles compute the product: there may be rows enough. Where the CPU has none,
+/// `amxRows`, those of a tile, is 1.
+bool fillsTiles(MatmulOp op, int64_t amxRows);
 
 /// Whether the product has so few rows that it goes along those of a transposed right-hand side as
 /// these lie: nothing is packed, but the lanes of each sum are added up.

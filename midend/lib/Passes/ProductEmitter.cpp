@@ -14,17 +14,12 @@ using Values = LoopBuilder::Values;
 /// Independent sums that keep the multiply-add units busy over their latency.
 constexpr int64_t sumsInFlight = 8;
 
-ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out)
+ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out,
+                               std::optional<int64_t> evenRows)
     : b(b), rhs(rhs), tiling(rhs.panelTiling()), lhs(lhs), source(lhs), out(out),
       lhsElement(getElementTypeOrSelf(lhs)), sumType(VectorType::get(tiling.lanes, tiling.sum)) {
   if (tiling.tiles && rhs.panels)
-    tile.emplace(b, lhsElement);
-}
-
-/// Rows of the tiles that cover `rows` rows evenly: 13 rows go as 7 + 6, not 12 + 1.
-int64_t evenTile(int64_t rows, int64_t most) {
-  int64_t tiles = std::max<int64_t>(1, llvm::divideCeil(rows, most));
-  return std::max<int64_t>(1, llvm::divideCeil(rows, tiles));
+    tile.emplace(b, lhsElement, AMXTile::heightFor(evenRows));
 }
 
 void ProductEmitter::emitRows(const Rows &described) {
@@ -36,7 +31,7 @@ void ProductEmitter::emitRows(const Rows &described) {
 
 void ProductEmitter::emitVectorRows() {
   std::optional<int64_t> known = constantOf(rows->count);
-  int64_t height = known ? evenTile(*known, tiling.rows) : tiling.rows;
+  int64_t height = known ? evenRows(*known, tiling.rows) : tiling.rows;
   Value whole = b.roundDown(rows->count, height);
   b.loop(b.index(0), whole, height, [&](Value row) { emitBlock(row, height); });
   if (known) {
@@ -106,6 +101,8 @@ Values ProductEmitter::accumulateRun(Value row, int64_t count, Value iv, Values 
     Values next;
     if (rows->nextAt)
       fetchNext(row, count, step);
+    if (rhs.fetchesPanels)
+      fetchNextPanel(row, count, step, unroll);
     for (int64_t u = 0; u < unroll; ++u)
       next.append(addStep(row, count, b.add(step, u), carried.slice(u * perStep, perStep), false));
     return next;
@@ -129,6 +126,18 @@ void ProductEmitter::fetchNext(Value row, int64_t count, Value step) {
   int64_t stepsOfLine = 512 / (lhsElement.getIntOrFloatBitWidth() * tiling.kr);
   Value turn = b.rem(step, stepsOfLine), k = b.mul(b.sub(step, turn), tiling.kr);
   b.prefetch(source, rows->nextAt(b.add(row, b.min(turn, b.index(count - 1))), k));
+}
+
+/// Which block, of `count` rows each, of those that read the panel at hand begins with `row`.
+Value ProductEmitter::blockOf(Value row, int64_t count) {
+  return b.div(rows->before ? b.add(rows->before, row) : row, count);
+}
+
+/// Asks for `steps` steps of the next panel: each of the first blocks of rows for one vector.
+void ProductEmitter::fetchNextPanel(Value row, int64_t count, Value step, int64_t steps) {
+  Value vector = b.min(blockOf(row, count), b.index(tiling.vectors - 1));
+  for (int64_t i = 0; i < steps; ++i)
+    rhs.fetchNextPanel(packedStep(b.add(step, i)), vector);
 }
 
 /// The number of a run's step in the packed operand.

@@ -45,7 +45,10 @@ public:
     OverRuns overRuns = {}; // loops over the runs that add something, if not all of them do
     /// Of what lhs is gone through next, the element to fetch while this one is read; may be none.
     llvm::function_ref<Values(Value row, Value k)> nextAt = {};
-    bool isLast = true; // part of the depth: nothing is added to the sums later
+    bool isLast = true;  // part of the depth: nothing is added to the sums later
+    bool byTiles = true; // AMX's tiles may take them: the rows of a tile lie evenly
+    Value before = {};   // rows that have gone through the panel at hand; none: no one has
+    std::optional<int64_t> total = {}; // rows that do so, if it is known how many
   };
 
   /// Of several that share a vector: lhs has `depth` elements of one after those of the other.
@@ -53,7 +56,9 @@ public:
     int64_t depth, columns;
   };
 
-  ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out);
+  /// AMX's tiles, where they are used, cut `evenRows` evenly, if that is known.
+  ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out,
+                 std::optional<int64_t> evenRows);
 
   /// What `lhsAt` indexes from now on.
   void readFrom(Value memref) { lhs = memref; }
@@ -71,6 +76,7 @@ private:
   void emitTileRows();
   void emitTileBlocks();
   void emitTiles(Value row, int64_t rowTiles, Value before);
+  void fetchTiles(Value row, Value iv, Value k);
   void emitVectorRows();
   void emitBlock(Value row, int64_t count);
   Values accumulate(Value row, int64_t count);
@@ -78,6 +84,8 @@ private:
   Values accumulateRun(Value row, int64_t count, Value run, Values sums);
   int64_t sumsOf(int64_t count) const;
   void fetchNext(Value row, int64_t count, Value step);
+  Value blockOf(Value row, int64_t count);
+  void fetchNextPanel(Value row, int64_t count, Value step, int64_t steps);
   Values addStep(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
   Values addDot(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);
   Values addProducts(Value row, int64_t count, Value step, mlir::ValueRange sums, bool partial);

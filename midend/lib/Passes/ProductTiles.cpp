@@ -42,8 +42,8 @@ static int64_t tilePanels(int64_t panels, int64_t panelBytes, int64_t fewest,
 }
 
 /// The depth that a tile goes through at once.
-static int64_t depthAtOnce(MatmulOp op) {
-  int64_t block = MatmulBlocking(op).depth;
+static int64_t depthAtOnce(MatmulOp op, const TileModel &model) {
+  int64_t block = MatmulBlocking(op, model.amxRows).depth;
   return block ? block
                : typicalIfDynamic(cast<ShapedType>(op.getLhs().getType()).getShape().back());
 }
@@ -178,24 +178,42 @@ static MatmulTile packingTile(MatmulOp op, MatmulBlocking blocking, int64_t rowU
   return tile;
 }
 
+/// Tiles across, for each thread, from which on one may have many rows.
+constexpr int64_t kFewestOfTall = 4;
+
+/// Rows that stay in half of L2. AMX's tiles take panels of the right-hand side faster than memory
+/// brings them: each is to come once, and to be multiplied by many rows meanwhile.
+static int64_t tallTile(MatmulOp op, int64_t depth, const TileModel &model) {
+  int64_t rowBytes = depth * getElementTypeOrSelf(op.getLhs()).getIntOrFloatBitWidth() / 8;
+  int64_t fitting = model.l2Bytes / 2 / std::max<int64_t>(rowBytes, 1);
+  return std::clamp(fitting / model.amxRows * model.amxRows, kTileRows, kMostBlockRows);
+}
+
 static MatmulTile matmulTile(MatmulOp op, const TileModel &model) {
   ArrayRef<int64_t> out = cast<ShapedType>(op.getInit().getType()).getShape();
   auto rhs = cast<ShapedType>(op.getRhs().getType());
   Type element = getElementTypeOrSelf(op.getLhs());
   int64_t rowUnit = element.isBF16() || element.isInteger(8) ? model.amxRows : 1;
-  MatmulBlocking blocking(op);
+  MatmulBlocking blocking(op, model.amxRows);
   if (!op.isPacked() && !blocking.streams)
     return packingTile(op, blocking, rowUnit, model);
   const Schedule &schedule = model.schedule;
-  int64_t rows = tileRows(out[out.size() - 2], rowUnit, schedule.scaledRows(kTileRows));
+  int64_t rows = out[out.size() - 2];
+  auto rowsOfTile = [&](int64_t most) {
+    return tileRows(rows, rowUnit, schedule.scaledRows(most));
+  };
   if (op.isPacked()) {
-    int64_t all = typicalIfDynamic(rhs.getDimSize(0));
+    int64_t all = typicalIfDynamic(rhs.getDimSize(0)), depth = depthAtOnce(op, model);
     int64_t fewest = blocking.streamsLhs ? all : blocking.copiesLhs ? kPanelsOfCopy : 1;
-    return {rows, tileColumns(rhs, depthAtOnce(op), fewest, model), blocking.streamsLhs};
+    int64_t columns = tileColumns(rhs, depth, fewest, model);
+    bool isTall = blocking.comesFromMemory && fillsTiles(op, model.amxRows) &&
+                  typicalIfDynamic(out.back()) / columns >= kFewestOfTall * model.cores;
+    return {rowsOfTile(isTall ? tallTile(op, depth, model) : kTileRows), columns,
+            blocking.streamsLhs};
   }
   int64_t share = llvm::alignTo(typicalIfDynamic(out.back()) / kFewestStreams, kTileColumns);
-  return {rows, std::clamp(schedule.scaledColumns(share), kTileColumns,
-                           streamedColumns(rhs.getElementType()))};
+  return {rowsOfTile(kTileRows), std::clamp(schedule.scaledColumns(share), kTileColumns,
+                                            streamedColumns(rhs.getElementType()))};
 }
 
 int64_t buddy::evenTile(int64_t extent, int64_t most) {

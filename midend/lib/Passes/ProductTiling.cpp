@@ -45,6 +45,11 @@ void ProductTiling::setLanes(Type lhs, Type rhs, int64_t width, Machine machine)
   tiles = dot && hasTiles && lanes == AMXTile::columns && vectors <= AMXTile::mostTiles;
 }
 
+int64_t buddy::evenRows(int64_t count, int64_t most) {
+  int64_t tiles = std::max<int64_t>(1, llvm::divideCeil(count, most));
+  return std::max<int64_t>(1, llvm::divideCeil(count, tiles));
+}
+
 void ProductTiling::setVectors(int64_t count) {
   constexpr int64_t mostRows = 12; // of which memory is read side by side
   rows = std::clamp<int64_t>(rows * vectors / count, 1, mostRows);

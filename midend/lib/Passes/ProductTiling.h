@@ -41,6 +41,10 @@ private:
   void setLanes(mlir::Type lhs, mlir::Type rhs, int64_t width, Machine machine);
 };
 
+/// Rows, `most` at most, of the tiles that cover `count` rows evenly: 13 rows go as 7 + 6, not 12
+/// + 1.
+int64_t evenRows(int64_t count, int64_t most);
+
 /// Registers that hold sums: three quarters of all; the rest holds the operands of a step.
 int64_t registersForSums(int64_t vectorBits);
 

@@ -182,3 +182,8 @@ Value RightHandSide::loadStep(Value step, int64_t vector) {
     b.prefetch(memref, placeOf(b.add(step, ahead), vector));
   return b.load(type, memref, placeOf(step, vector), panels ? Value() : masks[vector]);
 }
+
+/// After the last panel that is past the end, or what another thread reads.
+void RightHandSide::fetchNextPanel(Value step, Value vector) {
+  b.prefetch(panels, {b.add(place(), 1), step, b.mul(vector, tiling.kr * tiling.lanes)});
+}

@@ -54,6 +54,10 @@ public:
   /// One vector of a step of the panel at hand, counted from the first that `panels` holds or the
   /// matrix has.
   Value loadStep(Value step, int64_t vector);
+  /// Asks for a line of the panel after the one at hand: that of a vector of a step.
+  void fetchNextPanel(Value step, Value vector);
+  /// Whether that is to be done: the panels come from memory.
+  bool fetchesPanels = false;
 
   /// How the panel at hand fills the registers.
   const ProductTiling &panelTiling() const { return tiling; }

@@ -18,7 +18,8 @@
 //     out = O / sums
 //
 // Sums and scores are f32 (f64 for f64) in small buffers on the stack. Where the target has a dot
-// product of bf16, bf16 operands are multiplied by it, and so are the weights, rounded.
+// product of bf16, bf16 operands are multiplied by it, and so are the weights, rounded; where it
+// has AMX, in tiles, 32 rows and 32 columns at once.
 
 #include "AttentionEmitter.h"
 #include "buddy/Passes.h"
@@ -58,8 +59,7 @@ StringRef refusal(AttentionOp op) {
 /// A function of the operands and of a unit's batch, head and tile that computes that
 /// unit. A function of its own, because it has scratch on the stack: an allocation in the
 /// body of a parallel loop would stay until the loop ends.
-func::FuncOp outlineUnit(AttentionOp op, const VectorizeAttentionPassOptions &target,
-                         SymbolTable &symbols) {
+func::FuncOp outlineUnit(AttentionOp op, AttentionEmitter::Machine machine, SymbolTable &symbols) {
   SmallVector<Type> types(op->getOperandTypes());
   types.append(3, IndexType::get(op.getContext()));
   auto unit = func::FuncOp::create(op.getLoc(), "attention_unit",
@@ -74,8 +74,7 @@ func::FuncOp outlineUnit(AttentionOp op, const VectorizeAttentionPassOptions &ta
     toArguments.map(operand, argument);
   auto inner = cast<AttentionOp>(b.clone(*op, toArguments));
   ValueRange position = entry->getArguments().take_back(3);
-  AttentionEmitter(b, inner, target.vectorBits, target.hasBF16Dot)
-      .emitTile(position[0], position[1], position[2]);
+  AttentionEmitter(b, inner, machine).emitTile(position[0], position[1], position[2]);
   inner.erase();
   func::ReturnOp::create(b);
   return unit;
@@ -83,11 +82,9 @@ func::FuncOp outlineUnit(AttentionOp op, const VectorizeAttentionPassOptions &ta
 
 /// Calls `unit` for every batch, key/value head and tile of rows: in parallel, unless a
 /// parallel loop is around already.
-void callForAllUnits(AttentionOp op, const VectorizeAttentionPassOptions &target,
-                     func::FuncOp unit) {
+void callForAllUnits(AttentionOp op, AttentionEmitter::Machine machine, func::FuncOp unit) {
   LoopBuilder b(op.getLoc(), OpBuilder(op));
-  SmallVector<OpFoldResult> units =
-      AttentionEmitter(b, op, target.vectorBits, target.hasBF16Dot).units();
+  SmallVector<OpFoldResult> units = AttentionEmitter(b, op, machine).units();
   auto call = [&](OpBuilder &builder, Location loc, ValueRange position) {
     SmallVector<Value> arguments(op->getOperands());
     llvm::append_range(arguments, position);
@@ -116,14 +113,14 @@ struct VectorizeAttentionPass : impl::VectorizeAttentionPassBase<VectorizeAttent
     SmallVector<AttentionOp> ops;
     getOperation().walk([&](AttentionOp op) { ops.push_back(op); });
     SymbolTable symbols(getOperation());
-    VectorizeAttentionPassOptions target{vectorBits, hasBF16Dot};
+    AttentionEmitter::Machine machine{vectorBits, hasBF16Dot, hasBF16Tiles};
     for (AttentionOp op : ops) {
       StringRef why = refusal(op);
       if (!why.empty()) {
         missed(op, "vectorize-attention", why);
         continue;
       }
-      callForAllUnits(op, target, outlineUnit(op, target, symbols));
+      callForAllUnits(op, machine, outlineUnit(op, machine, symbols));
       op.erase();
     }
   }

@@ -38,10 +38,11 @@ class MatmulLoops {
 public:
   MatmulLoops(LoopBuilder &b, MatmulOp op, RightHandSide &rhs, MatmulBlocking blocking, bool packs,
               EpilogueEmitter *epilogue)
-      : b(b), op(op), rhs(rhs), product(b, op.getLhs(), rhs, op.getInit()), blocking(blocking),
-        packs(packs), epilogue(epilogue), rank(cast<MemRefType>(op.getInit().getType()).getRank()),
+      : b(b), op(op), rhs(rhs), rank(cast<MemRefType>(op.getInit().getType()).getRank()),
         rowCount(b.dim(op.getInit(), rank - 2)), columnCount(b.dim(op.getInit(), rank - 1)),
-        depth(b.dim(op.getLhs(), rank - 1)) {
+        depth(b.dim(op.getLhs(), rank - 1)),
+        product(b, op.getLhs(), rhs, op.getInit(), constantOf(rowCount)), blocking(blocking),
+        packs(packs), epilogue(epilogue) {
     rowsAtOnce = std::min(constantOf(rowCount).value_or(kTileRows), kMostBlockRows);
     if (blocking.streams)
       columnsAtOnce = streamedColumns(getElementTypeOrSelf(op.getRhs()));
@@ -186,6 +187,7 @@ private:
     Value from = packs ? Value() : start;
     ProductEmitter::Rows rows{part.rows, 1, length, block.adds, from, lhsAt, outAt};
     rows.isLast = block.isLast;
+    rows.total = constantOf(part.rows);
     auto nextAt = [&](Value row, Value k) { return nextBlockAt(part, start, length, row, k); };
     // What lies further along the same rows the CPU fetches by itself, unless it is copied at once.
     if (blocking.streamsLhs && (copy || blocking.depth == 0))
@@ -252,22 +254,31 @@ private:
   LoopBuilder &b;
   MatmulOp op;
   RightHandSide &rhs;
+  int64_t rank;
+  Value rowCount, columnCount, depth;
   ProductEmitter product;
   MatmulBlocking blocking;
   bool packs;
   EpilogueEmitter *epilogue;
-  int64_t rank, rowsAtOnce, columnsAtOnce = kWaitingColumns;
-  Value rowCount, columnCount, depth, copy, sums;
+  int64_t rowsAtOnce, columnsAtOnce = kWaitingColumns;
+  Value copy, sums;
   Values batch;
 };
+
+/// Rows of an AMX tile of the product's type; 1 where the CPU has none.
+int64_t amxRows(MatmulOp op, const ProductTiling::Machine &machine) {
+  bool ofBytes = getElementTypeOrSelf(op.getLhs()).isInteger(8);
+  return (ofBytes ? machine.hasInt8Tiles : machine.hasBF16Tiles) ? AMXTile::mostRows : 1;
+}
 
 void emit(LoopBuilder &b, MatmulOp op, ProductTiling::Machine machine, EpilogueEmitter *epilogue) {
   Value lhs = op.getLhs();
   Type element = getElementTypeOrSelf(lhs);
-  MatmulBlocking blocking(op);
+  MatmulBlocking blocking(op, amxRows(op, machine));
   if (op.isPacked()) {
     ProductTiling tiling(element, cast<MemRefType>(op.getRhs().getType()), machine);
     RightHandSide rhs(b, op.getRhs(), tiling);
+    rhs.fetchesPanels = blocking.comesFromMemory;
     return MatmulLoops(b, op, rhs, blocking, /*packs=*/false, epilogue).emit();
   }
   if (blocking.alongRows)
@@ -292,14 +303,14 @@ void emit(LoopBuilder &b, ConvOp op, ProductTiling::Machine machine, EpilogueEmi
 }
 
 /// Whether sums of `op` are complete in registers, each at a place of the code that only does that.
-bool completesInRegisters(MatmulOp op) {
-  MatmulBlocking blocking(op);
+bool completesInRegisters(MatmulOp op, const ProductTiling::Machine &machine) {
+  MatmulBlocking blocking(op, amxRows(op, machine));
   int64_t depth = cast<MemRefType>(op.getLhs().getType()).getShape().back();
   return !blocking.alongRows && !blocking.waitsAside && !blocking.streams &&
          (blocking.depth == 0 || !ShapedType::isDynamic(depth));
 }
 
-bool completesInRegisters(ConvOp op) { return true; }
+bool completesInRegisters(ConvOp op, const ProductTiling::Machine &) { return true; }
 
 template <typename Op>
 void vectorize(Op op, RewriterBase &rewriter, const ProductTiling::Machine &machine) {
@@ -308,7 +319,7 @@ void vectorize(Op op, RewriterBase &rewriter, const ProductTiling::Machine &mach
   if (!why.empty())
     return missed(op, "vectorize-matmul", why);
   std::optional<Epilogue> epilogue;
-  if (completesInRegisters(op))
+  if (completesInRegisters(op, machine))
     epilogue = Epilogue::of(op, out, cast<MemRefType>(out.getType()).getRank() - 1);
   rewriter.setInsertionPoint(epilogue ? epilogue->op.getOperation() : op.getOperation());
   LoopBuilder b(op.getLoc(), rewriter);

@@ -124,7 +124,7 @@ static void reachVectorized(OpPassManager &pm, const CpuOptions &options) {
   matmul.hasInt8Tiles = options.hasInt8Tiles;
   pm.addNestedPass<func::FuncOp>(createVectorizeMatmulPass(matmul));
   pm.addPass(createVectorizeAttentionPass(
-      VectorizeAttentionPassOptions{options.vectorBits, options.hasBf16Dot}));
+      VectorizeAttentionPassOptions{options.vectorBits, options.hasBf16Dot, options.hasBf16Tiles}));
   // Rows of a scatter become generic ops.
   pm.addNestedPass<func::FuncOp>(createLowerScatterPass());
   pm.addNestedPass<func::FuncOp>(createLowerSortPass());
