@@ -176,6 +176,19 @@ func.func private @tall(%x: tensor<128x768xbf16>, %w: tensor<24x384x32x2xbf16>, 
 
 // -----
 
+// The same of a convolution: 14 lines, not six.
+// CHECK-LABEL: func private @tall_image
+// CHECK:       scf.forall {{.*}} step (32, 6)
+// TILES-LABEL: func private @tall_image
+// TILES:       scf.forall {{.*}} step (32, 20)
+func.func private @tall_image(%x: tensor<16x16x256xbf16>, %w: tensor<8x1152x32x2xbf16>, %e: tensor<14x14x256xf32>) -> tensor<14x14x256xf32> attributes {buddy.kernel} {
+  %c = "buddy.conv"(%x, %w, %e) {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, buddy.tile_dims = array<i64: 0, 1, 2>}
+      : (tensor<16x16x256xbf16>, tensor<8x1152x32x2xbf16>, tensor<14x14x256xf32>) -> tensor<14x14x256xf32>
+  return %c : tensor<14x14x256xf32>
+}
+
+// -----
+
 // A kernel that was simplified to one of its arguments has nothing to tile.
 // CHECK-LABEL: func private @identity
 // CHECK-NEXT:  return

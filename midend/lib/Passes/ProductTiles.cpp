@@ -255,6 +255,15 @@ static bool streamsImage(ConvOp op, ArrayRef<int64_t> tiles, const TileModel &mo
   return lines >= kFewestLines * model.cores;
 }
 
+/// Positions of a tile of a convolution that has so many columns, for the reason of `tallTile`.
+static int64_t convolutionRows(ConvOp op, int64_t columns, const TileModel &model) {
+  Type element = getElementTypeOrSelf(op.getInput());
+  int64_t filters = cast<ShapedType>(op.getInit().getType()).getShape().back();
+  bool isTall = model.amxRows > 1 && element.isBF16() && comesFromMemory(op.getRhs()) &&
+                typicalIfDynamic(filters) / columns >= kFewestOfTall * model.cores;
+  return model.schedule.scaledRows(isTall ? kMostBlockRows : kTileRows);
+}
+
 ProductTiles buddy::productTiles(func::FuncOp kernel, const TileModel &model) {
   ProductTiles result;
   SmallVector<int64_t> &tiles = result.sizes;
@@ -273,11 +282,11 @@ ProductTiles buddy::productTiles(func::FuncOp kernel, const TileModel &model) {
     auto out = cast<ShapedType>(op.getInit().getType());
     int64_t x = out.getRank() - 2, width = out.getDimSize(x);
     tiles.assign(out.getRank(), 1);
-    int64_t rows = model.schedule.scaledRows(kTileRows);
+    int64_t columns = tiles[x + 1] = convolutionColumns(op, model);
+    int64_t rows = convolutionRows(op, columns, model);
     if (op.spatialRank() > 1)
       tiles[x - 1] = ShapedType::isDynamic(width) ? 1 : std::max<int64_t>(1, rows / width);
     tiles[x] = 0;
-    tiles[x + 1] = convolutionColumns(op, model);
     rowsOutermost |= streamsImage(op, tiles, model);
   });
   // Panels outermost: a thread goes through all rows with its own, whatever their number. But rows
