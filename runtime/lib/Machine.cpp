@@ -4,11 +4,13 @@
 #include "Machine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <fstream>
 #include <functional>
 #include <memory>
 #include <numeric>
+#include <sched.h>
 #include <thread>
 #include <time.h>
 #include <vector>
@@ -82,6 +84,68 @@ double measureReading(int threads, int64_t bytes, int repeats, int runs) {
   return best;
 }
 
+/// The first and the last of the CPUs that this thread may use.
+std::pair<int, int> outermostCpus() {
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+    return {0, 0};
+  int first = CPU_SETSIZE, last = 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &allowed)) {
+      first = std::min(first, cpu);
+      last = cpu;
+    }
+  return {first, last};
+}
+
+void moveTo(int cpu) {
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  CPU_SET(cpu, &only);
+  sched_setaffinity(0, sizeof(only), &only);
+}
+
+/// The CPU may have been given to another thread, which is to go on.
+void waitFor(const std::atomic<int64_t> &line, int64_t value) {
+  constexpr int patience = 1 << 12;
+  for (int spins = 0; line.load(std::memory_order_acquire) != value; ++spins)
+    if (spins > patience)
+      std::this_thread::yield();
+}
+
+/// Nanoseconds until a line that one thread writes comes back, written by another on the CPU that
+/// is farthest by its number: the median of some runs, since either may be interrupted. 0 if there
+/// is no other CPU.
+double measureRoundTrip() {
+  constexpr int runs = 64, trips = 64;
+  auto [first, last] = outermostCpus();
+  if (first == last)
+    return 0;
+  alignas(64) std::atomic<int64_t> line{0};
+  std::vector<double> seconds(runs);
+  std::thread answers([&, cpu = last] {
+    moveTo(cpu);
+    for (int64_t turn = 1; turn <= int64_t(2) * runs * trips; turn += 2) {
+      waitFor(line, turn);
+      line.store(turn + 1, std::memory_order_release);
+    }
+  });
+  std::thread asks([&, cpu = first] {
+    moveTo(cpu);
+    for (int64_t run = 0, turn = 0; run < runs; ++run)
+      seconds[run] = secondsOf([&] {
+        for (int trip = 0; trip < trips; ++trip, turn += 2) {
+          line.store(turn + 1, std::memory_order_release);
+          waitFor(line, turn + 2);
+        }
+      });
+  });
+  asks.join();
+  answers.join();
+  std::nth_element(seconds.begin(), seconds.begin() + runs / 2, seconds.end());
+  return seconds[runs / 2] / trips * 1e9;
+}
+
 std::string cpuName() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);)
@@ -116,6 +180,8 @@ Machine buddy::runtime::measureMachine(int threads) {
   machine.threads = threads;
   machine.f32 = measureOperations(threads, multiplyAddF32);
   machine.bf16 = hasDotBF16() ? measureOperations(threads, dotBF16) : machine.f32;
+  if (threads > 1)
+    machine.roundTrip = measureRoundTrip();
   machine.cacheBytes = lastLevelCache();
   // Half of the cache: the rest is other data's. Memory: far more than any cache keeps.
   constexpr int64_t least = int64_t(1) << 28;

@@ -20,6 +20,10 @@ struct Machine {
   double memory = 0; // bytes read from memory
   double cache = 0;  // bytes read from the last level of cache; 0 where its size is unknown
   int64_t cacheBytes = 0;
+  /// Nanoseconds that a line takes to another core and back, 0 with one thread. Virtual machines
+  /// move between cores that share a cache and cores that do not: kernels that read what another
+  /// thread wrote then take several times as long.
+  double roundTrip = 0;
 
   /// Operations per second on "f32", "bf16" or "f64".
   double peak(const std::string &arithmetic) const;

@@ -50,6 +50,7 @@ void record(void *context, int64_t site, int64_t start, int64_t operations, int6
   SiteTotals &totals = module->totals[site];
   ++totals.calls;
   totals.nanoseconds += end - start;
+  totals.fastest = std::min(totals.fastest, end - start);
   totals.isCounted &= operations >= 0;
   totals.operations += operations;
   totals.bytes += bytes;

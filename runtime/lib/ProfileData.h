@@ -10,6 +10,7 @@
 #include "buddy/runtime/Manifest.h"
 #include "buddy/runtime/ModelABI.h"
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,7 +20,8 @@ namespace buddy::runtime {
 /// All calls of one site.
 struct SiteTotals {
   int64_t calls = 0, nanoseconds = 0, operations = 0, bytes = 0;
-  bool isCounted = true; // false: some call did not know its work
+  int64_t fastest = std::numeric_limits<int64_t>::max(); // nanoseconds of one call
+  bool isCounted = true;                                 // false: some call did not know its work
 };
 
 /// A module that reports, whose library may be gone.
@@ -48,6 +50,7 @@ struct KernelRow {
   std::string kernel, sources, where, arithmetic;
   int64_t calls = 0;
   double seconds = 0, operations = 0, bytes = 0;
+  double fastest = std::numeric_limits<double>::infinity(); // seconds of one call
   bool isCounted = true;
   double limit = 0; // seconds that the machine needs at least for as much work
 

@@ -180,12 +180,13 @@ private:
 };
 
 std::string tableRow(const KernelRow &row, double total) {
-  std::string text =
-      "<tr><td class=\"name\">" + escape(row.kernel) + "</td><td class=\"name\">" +
-      escape(row.sources) + "</td><td class=\"name\">" + escape(row.where) + "</td>" +
-      print("<td>%lld</td><td>%.3f</td><td>%.1f</td><td>%.1f</td>",
-            static_cast<long long>(row.calls), 1e3 * row.seconds,
-            total > 0 ? 100 * row.seconds / total : 0.0, 1e6 * row.seconds / row.calls);
+  std::string text = "<tr><td class=\"name\">" + escape(row.kernel) + "</td><td class=\"name\">" +
+                     escape(row.sources) + "</td><td class=\"name\">" + escape(row.where) +
+                     "</td>" +
+                     print("<td>%lld</td><td>%.3f</td><td>%.1f</td><td>%.1f</td><td>%.1f</td>",
+                           static_cast<long long>(row.calls), 1e3 * row.seconds,
+                           total > 0 ? 100 * row.seconds / total : 0.0,
+                           1e6 * row.seconds / row.calls, 1e6 * row.fastest);
   if (!row.isCounted || row.seconds <= 0)
     return text + "<td>-</td><td>-</td><td>-</td></tr>\n";
   return text + print("<td>%.1f</td><td>%.1f</td>"
@@ -200,7 +201,8 @@ std::string section(const ProfileGroup &group, size_t number) {
       escape(group.headline()) + "</h2>\n" +
       (group.fitsCache ? "<p>A call's data fit the cache: its roof is the cache's.</p>\n" : "");
   text += "<table><tr><th class=\"name\">kernel</th><th class=\"name\">operators</th>"
-          "<th class=\"name\">line</th><th>calls</th><th>ms</th><th>%</th><th>us a call</th>"
+          "<th class=\"name\">line</th><th>calls</th><th>ms</th><th>%</th><th>us a "
+          "call</th><th>fastest</th>"
           "<th>GFLOP/s</th><th>GB/s</th><th>roofline</th></tr>\n";
   for (const KernelRow &row : group.rows)
     text += tableRow(row, group.kernelSeconds());

@@ -79,6 +79,7 @@ private:
     KernelRow &row = group.rows[place];
     row.calls += totals.calls;
     row.seconds += totals.nanoseconds * 1e-9;
+    row.fastest = std::min(row.fastest, totals.fastest * 1e-9);
     row.isCounted &= totals.isCounted;
     row.operations += totals.operations;
     row.bytes += totals.bytes;
@@ -137,12 +138,12 @@ std::string formatRow(const KernelRow &row, double total) {
   char share[16] = "-", line[256];
   if (row.isCounted)
     std::snprintf(share, sizeof(share), "%.0f %%", 100 * row.share());
-  std::snprintf(line, sizeof(line), "  %-18s %-30s %-28s %7lld %10.3f %5.1f %10.1f %9s %7s %6s\n",
-                cut(row.kernel, 18).c_str(), cut(row.sources, 30).c_str(),
-                cutFront(row.where, 28).c_str(), static_cast<long long>(row.calls),
-                1e3 * row.seconds, total > 0 ? 100 * row.seconds / total : 0,
-                1e6 * row.seconds / row.calls, rate(row, row.operations, 1e9).c_str(),
-                rate(row, row.bytes, 1e9).c_str(), share);
+  std::snprintf(
+      line, sizeof(line), "  %-18s %-30s %-28s %7lld %10.3f %5.1f %10.1f %10.1f %9s %7s %6s\n",
+      cut(row.kernel, 18).c_str(), cut(row.sources, 30).c_str(), cutFront(row.where, 28).c_str(),
+      static_cast<long long>(row.calls), 1e3 * row.seconds,
+      total > 0 ? 100 * row.seconds / total : 0, 1e6 * row.seconds / row.calls, 1e6 * row.fastest,
+      rate(row, row.operations, 1e9).c_str(), rate(row, row.bytes, 1e9).c_str(), share);
   return line;
 }
 
@@ -189,11 +190,16 @@ std::string buddy::runtime::formatTable(const ProfileReport &report) {
                 "cache\n",
                 m.cpu.c_str(), m.threads, m.f32 / 1e9, m.bf16 / 1e9, m.memory / 1e9, m.cache / 1e9);
   std::string text = line;
+  if (m.roundTrip > 0) {
+    std::snprintf(line, sizeof(line),
+                  "a line of the cache goes to another core and back in %.0f ns\n", m.roundTrip);
+    text += line;
+  }
   for (const ProfileGroup &group : report.groups) {
     text += "\n" + group.headline() + "\n";
-    std::snprintf(line, sizeof(line), "  %-18s %-30s %-28s %7s %10s %5s %10s %9s %7s %6s\n",
-                  "kernel", "operators", "line", "calls", "ms", "%", "us a call", "GFLOP/s", "GB/s",
-                  "roof");
+    std::snprintf(line, sizeof(line), "  %-18s %-30s %-28s %7s %10s %5s %10s %10s %9s %7s %6s\n",
+                  "kernel", "operators", "line", "calls", "ms", "%", "us a call", "fastest",
+                  "GFLOP/s", "GB/s", "roof");
     text += line;
     for (size_t i = 0; i < std::min(mostRows, group.rows.size()); ++i)
       text += formatRow(group.rows[i], group.kernelSeconds());
@@ -211,9 +217,10 @@ std::string buddy::runtime::formatKernels(const ProfileReport &report) {
   for (const ProfileGroup &group : report.groups) {
     Ordered kernels = Ordered::array();
     for (const KernelRow &row : group.rows) {
-      Ordered kernel = {{"kernel", row.kernel}, {"operators", row.sources},
-                        {"line", row.where},    {"arithmetic", row.arithmetic},
-                        {"calls", row.calls},   {"seconds", row.seconds}};
+      Ordered kernel = {
+          {"kernel", row.kernel},          {"operators", row.sources}, {"line", row.where},
+          {"arithmetic", row.arithmetic},  {"calls", row.calls},       {"seconds", row.seconds},
+          {"fastest_seconds", row.fastest}};
       if (row.isCounted)
         kernel.update({{"operations", row.operations},
                        {"bytes", row.bytes},
@@ -227,9 +234,13 @@ std::string buddy::runtime::formatKernels(const ProfileReport &report) {
                       {"share_of_roofline", group.share()},
                       {"kernels", kernels}});
   }
-  Ordered machine = {
-      {"cpu", m.cpu},          {"threads", m.threads},      {"f32_flop_s", m.f32},
-      {"bf16_flop_s", m.bf16}, {"memory_byte_s", m.memory}, {"cache_byte_s", m.cache}};
+  Ordered machine = {{"cpu", m.cpu},
+                     {"threads", m.threads},
+                     {"f32_flop_s", m.f32},
+                     {"bf16_flop_s", m.bf16},
+                     {"memory_byte_s", m.memory},
+                     {"cache_byte_s", m.cache},
+                     {"round_trip_ns", m.roundTrip}};
   Ordered json = {{"machine", machine}, {"entries", groups}};
   return json.dump(1, ' ', false, Ordered::error_handler_t::replace) + "\n";
 }

@@ -124,6 +124,7 @@ def test_command_profiles_a_package(package, tmp_path):
     assert entries["prefill"]["calls"] == 1
     assert entries["decode"]["calls"] == tokens - 1
     assert data["machine"]["threads"] == 1
+    assert data["machine"]["round_trip_ns"] == 0
     for entry in entries.values():
         assert entry["kernel_seconds"] > 0.1 * entry["seconds"]
         assert f"{entry['entry']}: {entry['calls']} call" in done.stdout

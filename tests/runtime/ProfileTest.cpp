@@ -62,6 +62,8 @@ TEST_F(ProfileTest, CountsCallsAndWork) {
   EXPECT_EQ(kernel["operations"], 4 * 6);
   EXPECT_EQ(kernel["bytes"], 4 * 56);
   EXPECT_EQ(kernel["line"], "b/model.py:7");
+  EXPECT_GT(kernel["fastest_seconds"].get<double>(), 0);
+  EXPECT_LE(4 * kernel["fastest_seconds"].get<double>(), kernel["seconds"].get<double>());
   EXPECT_LE(entries[0]["kernel_seconds"].get<double>(), entries[0]["seconds"].get<double>());
   auto limit = [](const Json &row) {
     return row["share_of_roofline"].get<double>() * row["seconds"].get<double>();
