@@ -15,11 +15,11 @@ using Values = LoopBuilder::Values;
 constexpr int64_t sumsInFlight = 8;
 
 ProductEmitter::ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out,
-                               std::optional<int64_t> evenRows)
+                               std::optional<int64_t> knownRows)
     : b(b), rhs(rhs), tiling(rhs.panelTiling()), lhs(lhs), source(lhs), out(out),
       lhsElement(getElementTypeOrSelf(lhs)), sumType(VectorType::get(tiling.lanes, tiling.sum)) {
   if (tiling.tiles && rhs.panels)
-    tile.emplace(b, lhsElement, AMXTile::heightFor(evenRows));
+    tile.emplace(b, lhsElement, AMXTile::heightFor(knownRows));
 }
 
 void ProductEmitter::emitRows(const Rows &described) {

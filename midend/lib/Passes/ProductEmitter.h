@@ -56,9 +56,9 @@ public:
     int64_t depth, columns;
   };
 
-  /// AMX's tiles, where they are used, cut `evenRows` evenly, if that is known.
+  /// AMX's tiles, where they are used, cut `knownRows` evenly, if there is such a number.
   ProductEmitter(LoopBuilder &b, Value lhs, RightHandSide &rhs, Value out,
-                 std::optional<int64_t> evenRows);
+                 std::optional<int64_t> knownRows);
 
   /// What `lhsAt` indexes from now on.
   void readFrom(Value memref) { lhs = memref; }
