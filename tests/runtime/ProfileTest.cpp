@@ -9,6 +9,8 @@
 #include "buddy/runtime/KernelTimer.h"
 #include "buddy/runtime/MemRef.h"
 
+#include <sched.h>
+
 using namespace buddy::runtime;
 using namespace buddy::runtime::test;
 
@@ -34,6 +36,11 @@ struct ProfileTest : testing::Test {
   }
 };
 
+int usableCpus() {
+  cpu_set_t allowed;
+  return sched_getaffinity(0, sizeof(allowed), &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+}
+
 /// A profile's rules that hold for each of its complete events.
 void checkEvent(const Json &event) {
   EXPECT_EQ(event["cat"], "forward");
@@ -52,7 +59,10 @@ TEST_F(ProfileTest, CountsCallsAndWork) {
   run(library, 4);
   EXPECT_EQ(output(1, 0), 10) << "the profiled code computes the same";
   ProfileResult result = finishProfile();
-  Json entries = Json::parse(readFile(result.kernels))["entries"];
+  Json kernels = Json::parse(readFile(result.kernels)), entries = kernels["entries"];
+  double roundTrip = kernels["machine"]["round_trip_ns"];
+  EXPECT_EQ(roundTrip > 0, contains(result.table, "goes to another core and back"));
+  EXPECT_EQ(roundTrip > 0, kernels["machine"]["threads"] > 1 && usableCpus() > 1);
   ASSERT_EQ(entries.size(), 1u);
   EXPECT_EQ(entries[0]["entry"], "forward");
   EXPECT_EQ(entries[0]["calls"], 4);

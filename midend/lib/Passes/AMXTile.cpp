@@ -13,11 +13,6 @@ using namespace buddy;
 
 using Values = LoopBuilder::Values;
 
-static Value allocate(LoopBuilder &b, int64_t rows, int64_t columns, Type element) {
-  return memref::AllocaOp::create(b, MemRefType::get({rows, columns}, element),
-                                  b.getI64IntegerAttr(64));
-}
-
 int64_t AMXTile::heightFor(std::optional<int64_t> count) {
   return count ? evenRows(*count, mostRows) : mostRows;
 }
@@ -26,9 +21,9 @@ AMXTile::AMXTile(LoopBuilder &b, Type element, int64_t height)
     : height(height), b(b), element(element),
       sum(isa<FloatType>(element) ? Type(b.getF32Type()) : b.getI32Type()),
       depth(stepDepth(element)), kr(depth / mostRows) {
-  sums = allocate(b, mostTiles * height, mostTiles * columns, sum);
-  paddedLhs = allocate(b, mostTiles * height, depth, element);
-  paddedRhs = allocate(b, depth / kr, mostTiles * columns * kr, element);
+  sums = b.scratch({mostTiles * height, mostTiles * columns}, sum);
+  paddedLhs = b.scratch({mostTiles * height, depth}, element);
+  paddedRhs = b.scratch({depth / kr, mostTiles * columns * kr}, element);
 }
 
 Value AMXTile::loadSums(Value row, int64_t columnTile) {

@@ -81,15 +81,12 @@ int64_t AttentionEmitter::paddedWords(int64_t elements) {
 }
 
 void AttentionEmitter::allocateScratch() {
-  auto allocate = [&](ArrayRef<int64_t> shape) -> Value {
-    return memref::AllocaOp::create(b, MemRefType::get(shape, sum), b.getI64IntegerAttr(64));
-  };
   auto allocateWords = [&](ArrayRef<int64_t> shape) { return WordMatrix(b, shape, word, tiles); };
   int64_t columns = llvm::alignTo(valueDepth, lanes);
   queryWords = allocateWords({tileRows, paddedWords(depth)});
   keyWords = allocateWords({paddedWords(depth), blockKeys});
-  scores = allocate({blockRows, blockKeys});
-  outputs = allocate({tileRows, columns});
+  scores = b.scratch({blockRows, blockKeys}, sum);
+  outputs = b.scratch({tileRows, columns}, sum);
   softmax.emplace(b, vectorType, isBase2);
   softmax->allocate(tileRows);
   weights = WordMatrix(scores);

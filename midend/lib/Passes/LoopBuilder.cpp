@@ -223,6 +223,10 @@ void LoopBuilder::store(Value vector, Value memref, ValueRange indices, Value ma
     vector::StoreOp::create(*this, vector, memref, indices);
 }
 
+Value LoopBuilder::scratch(ArrayRef<int64_t> shape, Type element) {
+  return memref::AllocaOp::create(*this, MemRefType::get(shape, element), getI64IntegerAttr(64));
+}
+
 void LoopBuilder::prefetch(Value memref, ValueRange indices) {
   memref::PrefetchOp::create(*this, memref, indices, /*isWrite=*/false, /*localityHint=*/2,
                              /*isDataCache=*/true);

@@ -63,6 +63,8 @@ public:
   void store(Value vector, Value memref, mlir::ValueRange indices, Value mask = {});
   /// Asks for what will be read, from memory to L2: L1 has too few slots for what memory owes.
   void prefetch(Value memref, mlir::ValueRange indices);
+  /// On the stack, from a line of the cache on.
+  Value scratch(mlir::ArrayRef<int64_t> shape, mlir::Type element);
   /// A square of as many vectors as each has lanes, a power of two, transposed in registers:
   /// step s exchanges the s-th bit of the row with the s-th bit of the lane.
   void transpose(llvm::MutableArrayRef<Value> rows);

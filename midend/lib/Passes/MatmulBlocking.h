@@ -18,7 +18,7 @@ struct MatmulBlocking {
   /// it.
   MatmulBlocking(MatmulOp op, int64_t amxRows);
 
-  /// No cache is known to hold an unpacked right-hand side.
+  /// No cache is known to hold the right-hand side.
   bool comesFromMemory = false;
   /// The left-hand side comes from memory and is the larger operand: rows are gone through once.
   bool streamsLhs = false;

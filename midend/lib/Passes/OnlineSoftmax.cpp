@@ -12,11 +12,8 @@ using namespace buddy;
 
 void OnlineSoftmax::allocate(int64_t rows) {
   Type element = type.getElementType();
-  auto allocate = [&](ArrayRef<int64_t> shape) {
-    return memref::AllocaOp::create(b, MemRefType::get(shape, element), b.getI64IntegerAttr(64));
-  };
-  sums = allocate({rows, type.getNumElements()});
-  maxima = allocate({rows});
+  sums = b.scratch({rows, type.getNumElements()}, element);
+  maxima = b.scratch({rows}, element);
 }
 
 void OnlineSoftmax::reset(Value row) {

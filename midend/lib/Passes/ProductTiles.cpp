@@ -181,8 +181,15 @@ static MatmulTile packingTile(MatmulOp op, MatmulBlocking blocking, int64_t rowU
 /// Tiles across, for each thread, from which on one may have many rows.
 constexpr int64_t kFewestOfTall = 4;
 
-/// Rows that stay in half of L2. AMX's tiles take panels of the right-hand side faster than memory
-/// brings them: each is to come once, and to be multiplied by many rows meanwhile.
+/// Whether a tile with so many of all columns may have many rows. AMX's tiles take panels of the
+/// right-hand side faster than memory brings them: each is to come once, and to be multiplied by
+/// many rows meanwhile.
+static bool mayBeTall(Value rhs, int64_t allColumns, int64_t columns, const TileModel &model) {
+  return comesFromMemory(rhs) &&
+         typicalIfDynamic(allColumns) / columns >= kFewestOfTall * model.cores;
+}
+
+/// Rows of such a tile, which stay in half of L2.
 static int64_t tallTile(MatmulOp op, int64_t depth, const TileModel &model) {
   int64_t rowBytes = depth * getElementTypeOrSelf(op.getLhs()).getIntOrFloatBitWidth() / 8;
   int64_t fitting = model.l2Bytes / 2 / std::max<int64_t>(rowBytes, 1);
@@ -206,8 +213,8 @@ static MatmulTile matmulTile(MatmulOp op, const TileModel &model) {
     int64_t all = typicalIfDynamic(rhs.getDimSize(0)), depth = depthAtOnce(op, model);
     int64_t fewest = blocking.streamsLhs ? all : blocking.copiesLhs ? kPanelsOfCopy : 1;
     int64_t columns = tileColumns(rhs, depth, fewest, model);
-    bool isTall = blocking.comesFromMemory && fillsTiles(op, model.amxRows) &&
-                  typicalIfDynamic(out.back()) / columns >= kFewestOfTall * model.cores;
+    bool isTall =
+        fillsTiles(op, model.amxRows) && mayBeTall(op.getRhs(), out.back(), columns, model);
     return {rowsOfTile(isTall ? tallTile(op, depth, model) : kTileRows), columns,
             blocking.streamsLhs};
   }
@@ -255,12 +262,12 @@ static bool streamsImage(ConvOp op, ArrayRef<int64_t> tiles, const TileModel &mo
   return lines >= kFewestLines * model.cores;
 }
 
-/// Positions of a tile of a convolution that has so many columns, for the reason of `tallTile`.
+/// Positions of a tile of a convolution that has so many columns.
 static int64_t convolutionRows(ConvOp op, int64_t columns, const TileModel &model) {
   Type element = getElementTypeOrSelf(op.getInput());
   int64_t filters = cast<ShapedType>(op.getInit().getType()).getShape().back();
-  bool isTall = model.amxRows > 1 && element.isBF16() && comesFromMemory(op.getRhs()) &&
-                typicalIfDynamic(filters) / columns >= kFewestOfTall * model.cores;
+  bool isTall =
+      model.amxRows > 1 && element.isBF16() && mayBeTall(op.getRhs(), filters, columns, model);
   return model.schedule.scaledRows(isTall ? kMostBlockRows : kTileRows);
 }
 

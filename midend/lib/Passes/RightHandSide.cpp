@@ -27,8 +27,7 @@ RightHandSide::RightHandSide(LoopBuilder &b, Value matrix, bool transposed, int6
   // Whole squares of a transposed matrix are stored: there is room for the last one.
   int64_t steps = llvm::alignTo(llvm::divideCeil(depth, tiling.kr), tiling.lanes);
   int64_t count = std::max<int64_t>(1, packedColumns / tiling.width());
-  auto type = MemRefType::get({count, steps, tiling.width() * tiling.kr}, element);
-  panels = memref::AllocaOp::create(b, type, b.getI64IntegerAttr(64));
+  panels = b.scratch({count, steps, tiling.width() * tiling.kr}, element);
 }
 
 void RightHandSide::forEachPanel(Value first, Value end, function_ref<void()> body) {

@@ -71,18 +71,14 @@ private:
     int64_t lanes = laneCount();
     // Whole vectors are stored, and a row does not begin where the one before it does in its page.
     length = llvm::alignTo(length, lanes) + lanes;
-    copy = allocate({rowsAtOnce, length}, type.getElementType());
+    copy = b.scratch({rowsAtOnce, length}, type.getElementType());
   }
 
   void allocateSums() {
     int64_t columns = std::min(columnsAtOnce, constantOf(columnCount).value_or(columnsAtOnce));
     // A row does not begin where the one before it does in its page.
     int64_t length = llvm::alignTo(columns, sumLanes) + sumLanes;
-    sums = allocate({rowsAtOnce, length}, b.getF32Type());
-  }
-
-  Value allocate(ArrayRef<int64_t> shape, Type element) {
-    return memref::AllocaOp::create(b, MemRefType::get(shape, element), b.getI64IntegerAttr(64));
+    sums = b.scratch({rowsAtOnce, length}, b.getF32Type());
   }
 
   /// Elements of lhs in 64 bytes.

@@ -7,17 +7,13 @@
 using namespace mlir;
 using namespace buddy;
 
-static Value allocate(LoopBuilder &b, ArrayRef<int64_t> shape, Type element) {
-  return memref::AllocaOp::create(b, MemRefType::get(shape, element), b.getI64IntegerAttr(64));
-}
-
 WordMatrix::WordMatrix(LoopBuilder &b, ArrayRef<int64_t> shape, Type word, bool hasElements) {
   if (!hasElements) {
-    words = allocate(b, shape, word);
+    words = b.scratch(shape, word);
     return;
   }
   int64_t bytes = ShapedType::getNumElements(shape) * word.getIntOrFloatBitWidth() / 8;
-  Value memory = allocate(b, bytes, b.getI8Type()), start = b.index(0);
+  Value memory = b.scratch(bytes, b.getI8Type()), start = b.index(0);
   auto viewAs = [&](ArrayRef<int64_t> shape, Type element) {
     return memref::ViewOp::create(b, MemRefType::get(shape, element), memory, start, ValueRange{});
   };
