@@ -49,6 +49,50 @@ def test_blocks(dtype, depth):
           tolerance=TOLERANCE if dtype == torch.float32 else None)  # fmt: skip
 
 
+def heads_of(x, heads):
+    """[B,T,H*D] as models see it: [B,H,T,D]."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    "heads,shared,length,depth", [(2, 2, 205, 64), (4, 2, 13, 31), (6, 3, 1, 8)]
+)
+def test_heads_inside(dtype, heads, shared, length, depth):
+    """Each operand, and the result, with the heads of a position side by side."""
+
+    def attend(q, k, v):
+        q, k, v = heads_of(q, heads), heads_of(k, shared), heads_of(v, shared)
+        out = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        mixed = F.scaled_dot_product_attention(q.contiguous() + 1, k, v, enable_gqa=True)
+        return out.transpose(1, 2).flatten(2), mixed.flatten(1)
+
+    check(attend, (2, length, heads * depth), *[(2, length, shared * depth)] * 2, dtype=dtype,
+          tolerance=TOLERANCE if dtype == torch.float32 else None)  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("cut", ["columns", "in_projection", "heads"])
+def test_split_product(batch, cut):
+    """Query, key and value as parts of one product: of its columns (GPT-2), moved outermost
+    (torch.nn.MultiheadAttention), or side by side within the heads (GPT-NeoX)."""
+    heads, depth = 3, 16
+
+    def attend(x):
+        if cut == "columns":
+            parts = [heads_of(part, heads) for part in x.chunk(3, -1)]
+        elif cut == "heads":
+            parts = heads_of(x, heads).chunk(3, -1)
+        else:
+            x = x.transpose(0, 1).unflatten(-1, (3, -1)).unsqueeze(0).transpose(0, -2)
+            parts = [part.reshape(-1, batch * heads, depth).transpose(0, 1)
+                     .view(batch, heads, -1, depth)
+                     for part in x.squeeze(-2).contiguous()]  # fmt: skip
+        return F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2).contiguous()
+
+    check(attend, (batch, 37, 3 * heads * depth), tolerance=TOLERANCE)
+
+
 def test_rows_without_keys():
     """Models hide keys by the lowest number: where all are, each counts the same."""
     mask = torch.zeros(1, 1, 5, 70)

@@ -63,6 +63,19 @@ func.func private @attention(%q: tensor<1x4x4x64xf32>, %k: tensor<1x4x2048x64xf3
 
 // -----
 
+// Whichever way the heads lie: two products of 4 heads, 8 queries, 16 keys and 64 elements.
+// CHECK:       #[[WORK:.*]] = affine_map<() -> (131072, 32768)>
+// CHECK-LABEL: func private @heads_inside
+func.func private @heads_inside(%q: tensor<1x8x4x64xf32>, %k: tensor<1x16x4x64xf32>, %out: tensor<1x4x8x64xf32>) -> tensor<1x4x8x64xf32>
+    attributes {buddy.kernel} {
+  %r = "buddy.attention"(%q, %k, %k, %out) {scale = 1.0 : f32, causal = false, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 1>,
+                                            layouts = array<i64: 0, 2, 1, 3, 0, 2, 1, 3, 0, 2, 1, 3, 0, 1, 2, 3>}
+      : (tensor<1x8x4x64xf32>, tensor<1x16x4x64xf32>, tensor<1x16x4x64xf32>, tensor<1x4x8x64xf32>) -> tensor<1x4x8x64xf32>
+  return %r : tensor<1x4x8x64xf32>
+}
+
+// -----
+
 // A store into a slice writes the slice, however large what it lies in.
 // CHECK:       #[[WORK:.*]] = affine_map<() -> (64, 512)>
 // CHECK-LABEL: func private @store

@@ -105,6 +105,21 @@ func.func @added(%q: memref<1x4x8x64xf32>, %mask: memref<1x1x8x8xf32>, %out: mem
 
 // -----
 
+// Heads side by side are read and written through views.
+// CHECK-LABEL: func private @attention_unit
+// CHECK:       memref.transpose {{.*}} : memref<1x128x4x64xf32> to memref<1x4x128x64xf32, strided<[32768, 64, 256, 1]>>
+// CHECK-COUNT-24: vector.fma
+// CHECK:       vector.store {{.*}} : memref<1x4x128x64xf32, strided<[32768, 64, 256, 1]>>
+func.func @heads_inside(%q: memref<1x128x4x64xf32>, %out: memref<1x128x4x64xf32>) {
+  "buddy.attention"(%q, %q, %q, %out)
+      {operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 1>, scale = 0.125 : f32, causal = false,
+       layouts = array<i64: 0, 2, 1, 3, 0, 2, 1, 3, 0, 2, 1, 3, 0, 2, 1, 3>}
+      : (memref<1x128x4x64xf32>, memref<1x128x4x64xf32>, memref<1x128x4x64xf32>, memref<1x128x4x64xf32>) -> ()
+  return
+}
+
+// -----
+
 // A dynamic number of heads is refused.
 // CHECK-LABEL: func @heads
 // CHECK:       buddy.attention

@@ -440,6 +440,22 @@ def PropagateTransposesPass : Pass<"buddy-propagate-transposes", "::mlir::func::
   let dependentDialects = ["::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def ReadHeadsInPlacePass : Pass<"buddy-read-heads-in-place", "::mlir::func::FuncOp"> {
+  let summary = "Let attention read and write heads where products leave and take them.";
+  let description = [{
+    Needs: buddy.attention on tensors.
+    Leaves: attention with `layouts`, which reads a query, key or value that reshapes,
+    transpositions and slices make of another tensor as a slice of a reshape of that one, and
+    writes a result that is transposed as that is.
+    Does not touch: what is cut at offsets or strides that are not known; keys and values of which
+    a head, with its positions apart, does not fit an eighth of L2, or whose length is not known.
+  }];
+  let options = [Option<"l2Bytes", "l2-bytes", "int64_t", /*default=*/"1048576",
+                        "Bytes of a core's L2 cache.">];
+  let dependentDialects = ["::buddy::BuddyDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def ScheduleKernelsPass : Pass<"buddy-schedule-kernels", "::mlir::ModuleOp"> {
   let summary = "Say of kernels that were measured how they are to be tiled.";
   let description = [{

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "buddy/IR/BuddyDialect.h"
 
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/OpImplementation.h"
@@ -65,20 +66,44 @@ void SortOp::getEffects(
   destinationEffects(*this, effects);
 }
 
+ArrayRef<int64_t> AttentionOp::layout(Part part) {
+  static constexpr int64_t inOrder[] = {Batch, Heads, Positions, Depth};
+  ArrayRef<int64_t> all = getLayouts();
+  return all.empty() ? ArrayRef<int64_t>(inOrder) : all.slice(part * rank, rank);
+}
+
+void AttentionOp::setLayout(Part part, ArrayRef<int64_t> layout) {
+  SmallVector<int64_t> all;
+  for (Part other : parts)
+    llvm::append_range(all, other == part ? layout : this->layout(other));
+  setLayouts(all);
+}
+
+int64_t AttentionOp::place(Part part, Dimension dimension) {
+  return llvm::find(layout(part), dimension) - layout(part).begin();
+}
+
 LogicalResult AttentionOp::verify() {
-  ShapedType q = shaped(getQuery()), k = shaped(getKey()), v = shaped(getValue()),
-             o = shaped(getInit());
-  for (ShapedType type : {q, k, v, o})
-    if (!type.hasRank() || type.getRank() != 4)
+  if (!getLayouts().empty() && getLayouts().size() != std::size(parts) * rank)
+    return emitOpError("takes the layouts of query, key, value and init, or none");
+  for (Part part : parts) {
+    if (ShapedType type = shaped(this->part(part)); !type.hasRank() || type.getRank() != rank)
       return emitOpError("takes query, key, value and init of rank 4, not ") << type;
-  if (disagree(q.getDimSize(3), k.getDimSize(3)))
+    if (!isPermutationVector(layout(part)) || layout(part).back() != Depth)
+      return emitOpError("takes layouts of the numbers 0 to 3, 3 last");
+  }
+  auto differ = [&](Part a, Part b, Dimension dimension) {
+    return disagree(extent(a, dimension), extent(b, dimension));
+  };
+  if (differ(Query, Key, Depth))
     return emitOpError("query and key differ in head size");
-  if (disagree(k.getDimSize(1), v.getDimSize(1)) || disagree(k.getDimSize(2), v.getDimSize(2)))
+  if (differ(Key, Values, Heads) || differ(Key, Values, Positions))
     return emitOpError("key and value differ in heads or length");
-  if (disagree(o.getDimSize(3), v.getDimSize(3)) || disagree(o.getDimSize(2), q.getDimSize(2)) ||
-      disagree(o.getDimSize(1), q.getDimSize(1)))
+  if (differ(Output, Values, Depth) || differ(Output, Query, Positions) ||
+      differ(Output, Query, Heads))
     return emitOpError("init does not have the shape of the result");
-  if (!q.isDynamicDim(1) && !k.isDynamicDim(1) && q.getDimSize(1) % k.getDimSize(1) != 0)
+  int64_t heads = extent(Query, Heads), shared = extent(Key, Heads);
+  if (!ShapedType::isDynamic(heads) && !ShapedType::isDynamic(shared) && heads % shared != 0)
     return emitOpError("query heads are not a multiple of key/value heads");
   return success();
 }

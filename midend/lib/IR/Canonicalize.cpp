@@ -33,6 +33,8 @@ static Value repeatedHeads(Value heads) {
 }
 
 LogicalResult AttentionOp::canonicalize(AttentionOp op, PatternRewriter &rewriter) {
+  if (!op.getLayouts().empty())
+    return failure();
   Value key = repeatedHeads(op.getKey()), value = repeatedHeads(op.getValue());
   if (!key || !value ||
       cast<ShapedType>(key.getType()).getDimSize(1) !=

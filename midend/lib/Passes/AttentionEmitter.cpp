@@ -4,6 +4,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/TypeUtilities.h"
 
@@ -27,8 +28,21 @@ static bool allBF16(AttentionOp op) {
                       [](Value operand) { return typeOf(operand).getElementType().isBF16(); });
 }
 
+/// The operand as [B,H,T,D], which may be a view.
+Value AttentionEmitter::inOrder(AttentionOp::Part part) {
+  SmallVector<int64_t> order = invertPermutationVector(op.layout(part));
+  if (llvm::is_sorted(order))
+    return op.part(part);
+  AffineMap map = AffineMap::getPermutationMap(order, op.getContext());
+  return memref::TransposeOp::create(b, op.part(part), AffineMapAttr::get(map));
+}
+
 AttentionEmitter::AttentionEmitter(LoopBuilder &b, AttentionOp op, Machine machine) : b(b), op(op) {
-  sum = typeOf(op.getQuery()).getElementType().isF64() ? b.getF64Type() : b.getF32Type();
+  queryHeads = inOrder(AttentionOp::Query);
+  keyHeads = inOrder(AttentionOp::Key);
+  valueHeads = inOrder(AttentionOp::Values);
+  outHeads = inOrder(AttentionOp::Output);
+  sum = typeOf(queryHeads).getElementType().isF64() ? b.getF64Type() : b.getF32Type();
   lanes = machine.vectorBits / sum.getWidth();
   dot = machine.hasBF16Dot && allBF16(op);
   word = dot ? Type(b.getI32Type()) : sum;
@@ -38,13 +52,13 @@ AttentionEmitter::AttentionEmitter(LoopBuilder &b, AttentionOp op, Machine machi
   vectorType = VectorType::get(lanes, sum);
   wordsType = VectorType::get(lanes, word);
   chunkVectors = machine.vectorBits >= 512 ? 4 : 2;
-  group = typeOf(op.getQuery()).getDimSize(1) / typeOf(op.getKey()).getDimSize(1);
-  depth = typeOf(op.getQuery()).getDimSize(3);
-  valueDepth = typeOf(op.getValue()).getDimSize(3);
+  group = typeOf(queryHeads).getDimSize(1) / typeOf(keyHeads).getDimSize(1);
+  depth = typeOf(queryHeads).getDimSize(3);
+  valueDepth = typeOf(valueHeads).getDimSize(3);
 
-  Value length = b.dim(op.getKey(), 2);
+  Value length = b.dim(keyHeads, 2);
   valid = op.getValid() ? b.min(op.getValid(), length) : length;
-  queries = b.dim(op.getQuery(), 2);
+  queries = b.dim(queryHeads, 2);
   rowCount = b.mul(queries, group);
   std::optional<int64_t> known = constantOf(rowCount);
   tiles = dot && machine.hasBF16Tiles && lanes == AMXTile::columns &&
@@ -62,7 +76,7 @@ AttentionEmitter::AttentionEmitter(LoopBuilder &b, AttentionOp op, Machine machi
 
 SmallVector<OpFoldResult> AttentionEmitter::units() {
   Value tiles = b.div(b.add(rowCount, tileRows - 1), tileRows);
-  return {b.dim(op.getQuery(), 0), b.dim(op.getKey(), 1), tiles};
+  return {b.dim(queryHeads, 0), b.dim(keyHeads, 1), tiles};
 }
 
 /// Threads take neighbouring tiles. The later ones of causal attention see more keys: they are
@@ -149,17 +163,6 @@ Value AttentionEmitter::multiplyAdd(Value word, Value words, Value sums) {
                vector::BitCastOp::create(b, pairs, words));
 }
 
-/// Cuts a row of `extent` elements into chunks of at most `vectors` vectors: a loop over
-/// the whole ones, then what is left.
-void AttentionEmitter::forEachChunk(int64_t extent, int64_t vectors,
-                                    function_ref<void(Chunk)> body) {
-  int64_t width = vectors * lanes, whole = extent / width * width;
-  b.loop(b.index(0), b.index(whole), width,
-         [&](Value offset) { body({offset, vectors, /*tail=*/0}); });
-  if (int64_t rest = extent - whole)
-    body({b.index(whole), (int64_t)llvm::divideCeil(rest, lanes), rest % lanes});
-}
-
 /// Cuts a head into vectors of words: an offset counts words, a tail elements.
 void AttentionEmitter::forEachWords(function_ref<void(Chunk)> body) {
   int64_t width = lanes * perWord, whole = depth / width * lanes;
@@ -208,16 +211,17 @@ void AttentionEmitter::emitKeys() {
 void AttentionEmitter::loadQueries() {
   Value zero = b.zero(vectorType), zeros = b.zero(wordsType);
   b.loop(b.index(0), b.min(b.index(tileRows), b.add(tileCount, blockRows - 1)), 1, [&](Value row) {
-    forEachChunk(paddedWords(depth), 1,
-                 [&](Chunk chunk) { b.store(zeros, queryWords.words, {row, chunk.offset}); });
-    forEachChunk(valueDepth, 1, [&](Chunk chunk) { b.store(zero, outputs, {row, chunk.offset}); });
+    b.forEachChunk(paddedWords(depth), 1, lanes,
+                   [&](Chunk chunk) { b.store(zeros, queryWords.words, {row, chunk.offset}); });
+    b.forEachChunk(valueDepth, 1, lanes,
+                   [&](Chunk chunk) { b.store(zero, outputs, {row, chunk.offset}); });
     softmax->reset(row);
   });
   b.loop(b.index(0), tileCount, 1, [&](Value row) {
     Value head = queryHead(row), query = position(row);
     forEachWords([&](Chunk chunk) {
       Value element = b.mul(chunk.offset, perWord);
-      Value loaded = loadWords(op.getQuery(), {batch, head, query, element}, chunk.tail);
+      Value loaded = loadWords(queryHeads, {batch, head, query, element}, chunk.tail);
       b.store(loaded, queryWords.words, {row, chunk.offset});
     });
   });
@@ -235,7 +239,7 @@ void AttentionEmitter::packKeyGroup(Value key, Chunk chunk) {
   Values square;
   for (int64_t i = 0; i < lanes; ++i) {
     Value position = b.min(b.add(b.add(firstKey, key), i), last);
-    square.push_back(loadWords(op.getKey(), {batch, keyHead, position, offset}, chunk.tail));
+    square.push_back(loadWords(keyHeads, {batch, keyHead, position, offset}, chunk.tail));
   }
   b.transpose(square);
   int64_t words = chunk.tail ? llvm::divideCeil(chunk.tail, perWord) : lanes;
@@ -249,9 +253,9 @@ void AttentionEmitter::packValues() {
   Value last = b.sub(valid, b.index(1));
   b.loop(b.index(0), keyCount, perWord, [&](Value key) {
     Value even = b.add(firstKey, key), odd = b.min(b.add(even, 1), last);
-    forEachChunk(valueDepth, 1, [&](Chunk chunk) {
+    b.forEachChunk(valueDepth, 1, lanes, [&](Chunk chunk) {
       auto load = [&](Value position) {
-        return b.load(VectorType::get(lanes, b.getBF16Type()), op.getValue(),
+        return b.load(VectorType::get(lanes, b.getBF16Type()), valueHeads,
                       {batch, keyHead, position, chunk.offset}, tailMask(chunk.tail));
       };
       Value pairs = vector::InterleaveOp::create(b, load(even), load(odd));
@@ -271,12 +275,12 @@ void AttentionEmitter::emitBlock() {
   b.loop(b.index(0), count, 1, [&](Value index) { softmaxRow(index); });
   if (tiles)
     return multiplyTiles(weights, b.index(0), valueWords, outputs, row, /*adds=*/true);
-  forEachChunk(valueDepth, chunkVectors, [&](Chunk chunk) { accumulateRows(chunk); });
+  b.forEachChunk(valueDepth, chunkVectors, lanes, [&](Chunk chunk) { accumulateRows(chunk); });
 }
 
 /// S = Q . Kt
 void AttentionEmitter::scoreRows() {
-  forEachChunk(blockKeys, chunkVectors, [&](Chunk chunk) {
+  b.forEachChunk(blockKeys, chunkVectors, lanes, [&](Chunk chunk) {
     Values zeros(blockRows * chunk.vectors, b.zero(vectorType));
     Value words = b.index(llvm::divideCeil(depth, perWord));
     Values total = b.loop(b.index(0), words, 1, zeros, [&](Value d, ValueRange carried) {
@@ -311,7 +315,7 @@ Value AttentionEmitter::masked(Value score, Value row, int64_t key, Value seen) 
     if (size == 1)
       index = b.index(0);
   auto lanesType = VectorType::get(lanes, type.getElementType());
-  bool same = type.getShape().back() == 1 && typeOf(op.getKey()).getDimSize(2) != 1;
+  bool same = type.getShape().back() == 1 && typeOf(keyHeads).getDimSize(2) != 1;
   Value element = same ? b.splat(memref::LoadOp::create(b, mask, indices), lanesType)
                        : b.load(lanesType, mask, indices, seen);
   if (type.getElementType().isInteger(1))
@@ -333,7 +337,7 @@ void AttentionEmitter::softmaxRow(Value index) {
     parts.push_back(arith::SelectOp::create(b, seen, part, softmax->hidden()));
   }
   parts = softmax->update(row, parts, [&](Value factor) {
-    forEachChunk(valueDepth, 1, [&](Chunk chunk) {
+    b.forEachChunk(valueDepth, 1, lanes, [&](Chunk chunk) {
       Value output = b.load(vectorType, outputs, {row, chunk.offset});
       b.store(arith::MulFOp::create(b, output, factor), outputs, {row, chunk.offset});
     });
@@ -354,7 +358,7 @@ void AttentionEmitter::storeWeights(Value index, int64_t key, Value weight) {
 Value AttentionEmitter::loadValues(Value key, Value column, int64_t tail) {
   if (dot)
     return b.load(wordsType, valueWords.words, {key, column});
-  return loadWide(op.getValue(), {batch, keyHead, b.add(firstKey, key), column}, tail);
+  return loadWide(valueHeads, {batch, keyHead, b.add(firstKey, key), column}, tail);
 }
 
 /// O[rows, chunk] += weights . V
@@ -387,10 +391,10 @@ void AttentionEmitter::accumulateRows(Chunk chunk) {
 /// out = O / sum of weights; a row that saw no key is zero.
 void AttentionEmitter::storeRow(Value row) {
   Value head = queryHead(row), query = position(row), factor = softmax->normalizer(row);
-  Type element = typeOf(op.getInit()).getElementType();
-  forEachChunk(valueDepth, 1, [&](Chunk chunk) {
+  Type element = typeOf(outHeads).getElementType();
+  b.forEachChunk(valueDepth, 1, lanes, [&](Chunk chunk) {
     Value output = b.load(vectorType, outputs, {row, chunk.offset});
     Value result = b.convert(arith::MulFOp::create(b, output, factor), element);
-    b.store(result, op.getInit(), {batch, head, query, chunk.offset}, tailMask(chunk.tail));
+    b.store(result, outHeads, {batch, head, query, chunk.offset}, tailMask(chunk.tail));
   });
 }

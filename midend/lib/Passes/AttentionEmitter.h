@@ -17,6 +17,7 @@ class AttentionEmitter {
 public:
   using Value = mlir::Value;
   using Values = LoopBuilder::Values;
+  using Chunk = LoopBuilder::Chunk;
 
   struct Machine {
     int64_t vectorBits;
@@ -32,13 +33,7 @@ public:
   void emitTile(Value batch, Value keyHead, Value tile);
 
 private:
-  /// Part of a row: `vectors` whole vectors from `offset` on, the last with `tail` lanes
-  /// on if that is not 0.
-  struct Chunk {
-    Value offset;
-    int64_t vectors, tail;
-  };
-
+  Value inOrder(AttentionOp::Part part);
   Value balanced(Value tile);
   void allocateScratch();
   void loadQueries();
@@ -60,7 +55,6 @@ private:
   Value position(Value row);
   Value queryHead(Value row);
   Value visibleKeys(Value row);
-  void forEachChunk(int64_t extent, int64_t vectors, llvm::function_ref<void(Chunk)> body);
   void forEachWords(llvm::function_ref<void(Chunk)> body);
   Value loadWide(Value memref, mlir::ValueRange indices, int64_t tail = 0);
   Value loadWords(Value memref, mlir::ValueRange indices, int64_t tail);
@@ -80,6 +74,7 @@ private:
   int64_t lanes, chunkVectors, group, depth, valueDepth;
   int64_t blockRows, tileRows, blockKeys;
   mlir::VectorType vectorType, wordsType;
+  Value queryHeads, keyHeads, valueHeads, outHeads; // the operands as [B,H,T,D]
   Value valid, queries, rowCount;
   // Of the tile being emitted, its block of keys and its block of rows.
   Value batch, keyHead, firstRow, tileCount, firstKey, keyCount, row, seenCount;

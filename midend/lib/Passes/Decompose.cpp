@@ -9,9 +9,11 @@
 #include "buddy/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
@@ -61,14 +63,18 @@ Value multiplyAdd(LoopBuilder &b, ValueRange arguments, Type type) {
   return b.sum(arguments[2], product);
 }
 
-/// init = narrow(value), elementwise.
-Value stored(LoopBuilder &b, Value value, Value init) {
+/// init = narrow(value), elementwise: of all loops, where `map` says.
+Value stored(LoopBuilder &b, Value value, Value init, AffineMap map) {
   Type element = getElementTypeOrSelf(init);
-  auto rank = cast<RankedTensorType>(init.getType()).getRank();
-  AffineMap map = b.getMultiDimIdentityMap(rank);
-  return generic(b, value, init, {map, map}, rank, [&](LoopBuilder &b, ValueRange arguments) {
-    return b.convert(arguments[0], element);
-  });
+  unsigned rank = map.getNumDims();
+  return generic(
+      b, value, init, {b.getMultiDimIdentityMap(rank), map}, rank,
+      [&](LoopBuilder &b, ValueRange arguments) { return b.convert(arguments[0], element); });
+}
+
+Value stored(LoopBuilder &b, Value value, Value init) {
+  int64_t rank = cast<RankedTensorType>(init.getType()).getRank();
+  return stored(b, value, init, b.getMultiDimIdentityMap(rank));
 }
 
 struct DecomposeMatmul : OpRewritePattern<MatmulOp> {
@@ -177,11 +183,10 @@ public:
   AttentionDefinition(LoopBuilder &b, AttentionOp op)
       : b(b), op(op), type(sumTypeOf(op.getQuery())) {
     bindDims(op.getContext(), batch, head, query, key, depth);
-    int64_t heads = cast<ShapedType>(op.getQuery().getType()).getDimSize(1);
-    int64_t keyHeads = cast<ShapedType>(op.getKey().getType()).getDimSize(1);
-    keyHead = head.floorDiv(heads / keyHeads);
-    sizes = tensor::getMixedSizes(b, op.getLoc(), op.getQuery());
-    sizes[3] = tensor::getMixedSize(b, op.getLoc(), op.getKey(), 2);
+    keyHead = head.floorDiv(op.extent(AttentionOp::Query, AttentionOp::Heads) /
+                            op.extent(AttentionOp::Key, AttentionOp::Heads));
+    sizes = sizesOf(AttentionOp::Query);
+    sizes[3] = sizesOf(AttentionOp::Key)[2];
   }
 
   Value emit() {
@@ -192,12 +197,22 @@ public:
         overKeys(scores, filled(b, rows, type, infinity), arith::MaximumFOp::getOperationName());
     Value weights = exponentials(scores, most);
     Value total = overKeys(weights, filled(b, rows, type, 0.0), arith::AddFOp::getOperationName());
-    return stored(b, normalized(weightedValues(weights), total), op.getInit());
+    return stored(b, normalized(weightedValues(weights), total), op.getInit(),
+                  mapOf(AttentionOp::Output, 4, {batch, head, query, key}));
   }
 
 private:
   AffineMap map(unsigned loops, ArrayRef<AffineExpr> exprs) {
     return AffineMap::get(loops, 0, exprs, op.getContext());
+  }
+  /// Where a part is at [b,h,i,d], in its own layout.
+  AffineMap mapOf(AttentionOp::Part part, unsigned loops, ArrayRef<AffineExpr> exprs) {
+    return map(loops, applyPermutation(exprs, op.layout(part)));
+  }
+  /// [B,H,T,D]
+  SmallVector<OpFoldResult> sizesOf(AttentionOp::Part part) {
+    return applyPermutation(tensor::getMixedSizes(b, op.getLoc(), op.part(part)),
+                            invertPermutationVector(op.layout(part)));
   }
   AffineMap grid(unsigned loops) { return map(loops, {batch, head, query, key}); }
   AffineMap row() { return map(4, {batch, head, query}); }
@@ -229,12 +244,13 @@ Value AttentionDefinition::visible(LoopBuilder &b, Value valid, Value queries) {
 Value AttentionDefinition::maskedScores() {
   Value products = generic(
       b, {op.getQuery(), op.getKey()}, filled(b, sizes, type, 0.0),
-      {map(5, {batch, head, query, depth}), map(5, {batch, keyHead, key, depth}), grid(5)}, 4,
-      [&](LoopBuilder &b, ValueRange arguments) { return multiplyAdd(b, arguments, type); });
+      {mapOf(AttentionOp::Query, 5, {batch, head, query, depth}),
+       mapOf(AttentionOp::Key, 5, {batch, keyHead, key, depth}), grid(5)},
+      4, [&](LoopBuilder &b, ValueRange arguments) { return multiplyAdd(b, arguments, type); });
   Value valid = op.getValid();
   if (!valid)
-    valid = tensor::DimOp::create(b, op.getKey(), 2);
-  Value queries = tensor::DimOp::create(b, op.getQuery(), 2);
+    valid = getValueOrCreateConstantIndexOp(b, op.getLoc(), sizes[3]);
+  Value queries = getValueOrCreateConstantIndexOp(b, op.getLoc(), sizes[2]);
   SmallVector<Value> inputs{products};
   SmallVector<AffineMap> maps{grid(4)};
   if (Value mask = op.getMask()) {
@@ -287,12 +303,13 @@ Value AttentionDefinition::exponentials(Value scores, Value most) {
 /// weights . value. A key that nobody may see has the weight 0 and, if it lies past
 /// `valid`, any value at all: it is not multiplied.
 Value AttentionDefinition::weightedValues(Value weights) {
-  SmallVector<OpFoldResult> outSizes = tensor::getMixedSizes(b, op.getLoc(), op.getInit());
+  SmallVector<OpFoldResult> outSizes = sizesOf(AttentionOp::Output);
   // Loops b, h, i, d in parallel, then j.
   AffineExpr column = key, position = depth;
   return generic(
       b, {weights, op.getValue()}, filled(b, outSizes, type, 0.0),
-      {map(5, {batch, head, query, position}), map(5, {batch, keyHead, position, column}),
+      {map(5, {batch, head, query, position}),
+       mapOf(AttentionOp::Values, 5, {batch, keyHead, position, column}),
        map(5, {batch, head, query, column})},
       4, [&](LoopBuilder &b, ValueRange arguments) -> Value {
         Value hidden =
@@ -317,8 +334,8 @@ struct DecomposeAttention : OpRewritePattern<AttentionOp> {
   LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
     if (op.getResult().empty())
       return rewriter.notifyMatchFailure(op, "operands are memrefs: decompose before bufferizing");
-    auto query = cast<ShapedType>(op.getQuery().getType());
-    if (query.isDynamicDim(1) || cast<ShapedType>(op.getKey().getType()).isDynamicDim(1))
+    if (ShapedType::isDynamic(op.extent(AttentionOp::Query, AttentionOp::Heads)) ||
+        ShapedType::isDynamic(op.extent(AttentionOp::Key, AttentionOp::Heads)))
       return rewriter.notifyMatchFailure(op, "the number of heads must be static");
     LoopBuilder b(op.getLoc(), rewriter);
     rewriter.replaceOp(op, AttentionDefinition(b, op).emit());

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
@@ -96,6 +97,8 @@ struct FuseElementwisePass : impl::FuseElementwisePassBase<FuseElementwisePass> 
     // matmul's shape. Afterwards, or the two sets would undo each other's work.
     RewritePatternSet epilogues(context);
     linalg::populateFoldReshapeOpsByExpansionPatterns(epilogues, readsMatmulRow);
+    // A slice that only lost unit extents which its reader needs, as attention does, has them.
+    tensor::populateReassociativeReshapeFoldingPatterns(epilogues);
     tensor::ExpandShapeOp::getCanonicalizationPatterns(epilogues, context);
     tensor::CollapseShapeOp::getCanonicalizationPatterns(epilogues, context);
     if (failed(applyPatternsGreedily(getOperation(), std::move(epilogues))))

@@ -162,6 +162,14 @@ Value LoopBuilder::sum(Value a, Value b) {
   return arith::AddIOp::create(*this, a, b);
 }
 
+void LoopBuilder::forEachChunk(int64_t extent, int64_t vectors, int64_t lanes,
+                               function_ref<void(Chunk)> body) {
+  int64_t width = vectors * lanes, whole = extent / width * width;
+  loop(index(0), index(whole), width, [&](Value offset) { body({offset, vectors, /*tail=*/0}); });
+  if (int64_t rest = extent - whole)
+    body({index(whole), (int64_t)llvm::divideCeil(rest, lanes), rest % lanes});
+}
+
 Value LoopBuilder::zero(Type type) { return arith::ConstantOp::create(*this, getZeroAttr(type)); }
 
 Value LoopBuilder::splat(Value scalar, VectorType type) {

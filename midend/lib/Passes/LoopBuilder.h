@@ -51,6 +51,17 @@ public:
   Values when(Value condition, mlir::ValueRange otherwise, llvm::function_ref<Values()> then);
   void when(Value condition, llvm::function_ref<void()> then);
 
+  /// Part of a row: `vectors` whole vectors from `offset` on, the last with `tail` lanes on if that
+  /// is not 0.
+  struct Chunk {
+    Value offset;
+    int64_t vectors, tail;
+  };
+  /// Cuts a row of `extent` elements into chunks of at most `vectors` vectors of `lanes`: a loop
+  /// over the whole ones, then what is left.
+  void forEachChunk(int64_t extent, int64_t vectors, int64_t lanes,
+                    llvm::function_ref<void(Chunk)> body);
+
   // Scalars and vectors.
   Value zero(mlir::Type type);
   Value splat(Value scalar, mlir::VectorType type);

@@ -48,11 +48,13 @@ StringRef refusal(AttentionOp op) {
     auto type = cast<MemRefType>(operand.getType());
     if (!isa<FloatType>(type.getElementType()))
       return "only floating-point attention is vectorized";
-    if (type.isDynamicDim(1) || type.isDynamicDim(3))
-      return "the number of heads and their size must be static";
     if (!hasUnitInnerStride(operand))
       return "the elements of a head must be contiguous";
   }
+  for (auto part : AttentionOp::parts)
+    for (auto dimension : {AttentionOp::Heads, AttentionOp::Depth})
+      if (ShapedType::isDynamic(op.extent(part, dimension)))
+        return "the number of heads and their size must be static";
   return "";
 }
 

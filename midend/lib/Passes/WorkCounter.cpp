@@ -149,12 +149,16 @@ AffineExpr WorkCounter::operations(Operation *op) {
     return products * 2;
   }
   if (auto attention = dyn_cast<AttentionOp>(op)) {
-    Value query = attention.getQuery();
-    AffineExpr keys =
-        attention.getValid() ? valueOf(attention.getValid()) : extent(attention.getKey(), 2);
-    AffineExpr depth = extent(query, 3) + extent(attention.getValue(), 3);
-    return visiblePairs(attention, extent(query, 2), keys) * extent(query, 0) * extent(query, 1) *
-           depth * 2;
+    auto extent = [&](AttentionOp::Part part, AttentionOp::Dimension dimension) {
+      return this->extent(attention.part(part), attention.place(part, dimension));
+    };
+    AffineExpr queries = extent(AttentionOp::Query, AttentionOp::Positions);
+    AffineExpr keys = attention.getValid() ? valueOf(attention.getValid())
+                                           : extent(AttentionOp::Key, AttentionOp::Positions);
+    AffineExpr depth = extent(AttentionOp::Query, AttentionOp::Depth) +
+                       extent(AttentionOp::Values, AttentionOp::Depth);
+    return visiblePairs(attention, queries, keys) * extent(AttentionOp::Query, AttentionOp::Batch) *
+           extent(AttentionOp::Query, AttentionOp::Heads) * depth * 2;
   }
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
   if (!linalgOp)
@@ -191,10 +195,12 @@ AffineExpr WorkCounter::bytesRead(Value value) {
     if (isOverwritten || (store && use.get() == store.getDest()))
       continue;
     auto attention = dyn_cast<AttentionOp>(user);
-    if (attention && attention.getValid() &&
-        llvm::is_contained({attention.getKey(), attention.getValue()}, value))
-      return extent(value, 0) * extent(value, 1) * valueOf(attention.getValid()) *
-             extent(value, 3) * bytesOf(getElementTypeOrSelf(value.getType()));
+    for (auto part : {AttentionOp::Key, AttentionOp::Values})
+      if (attention && attention.getValid() && attention.part(part) == value)
+        return extent(value, attention.place(part, AttentionOp::Batch)) *
+               extent(value, attention.place(part, AttentionOp::Heads)) *
+               valueOf(attention.getValid()) * extent(value, 3) *
+               bytesOf(getElementTypeOrSelf(value.getType()));
     return bytes(value);
   }
   return inParts;

@@ -47,6 +47,7 @@ static void reachSimplified(OpPassManager &pm, const CpuOptions &options) {
       PackConvolutionPassOptions{options.vectorBits, options.hasBf16Dot, options.hasBf16Tiles}));
   pm.addNestedPass<func::FuncOp>(createPackMatmulPass(
       PackMatmulPassOptions{options.vectorBits, options.hasBf16Dot, options.hasInt8Dot}));
+  pm.addNestedPass<func::FuncOp>(createReadHeadsInPlacePass({options.l2Bytes}));
   // Before unit extents are folded, which would hide one transposition from the other.
   pm.addNestedPass<func::FuncOp>(createPropagateTransposesPass());
   cleanUp(pm);

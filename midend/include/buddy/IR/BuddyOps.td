@@ -43,13 +43,37 @@ def Buddy_AttentionOp : Buddy_DestinationOp<"attention", [AttrSizedOperandSegmen
     positions that exist: a KV cache is read up to it. With `causal`, query i sees key j only
     if `j <= i + valid - T`. `mask` broadcasts to `[B,H,T,L]`: i1 selects, a float is added.
     Scores and the running softmax are f32 for any narrower float.
+
+    `layouts`, if given, says in which order query, key, value and init have these dimensions, each
+    by four numbers: 0, 2, 1, 3 is `[B,T,H,D]`, as a product leaves heads. D is innermost.
   }];
   let arguments = (ins Buddy_Shaped:$query, Buddy_Shaped:$key, Buddy_Shaped:$value,
                        Optional<Index>:$valid, Optional<Buddy_Shaped>:$mask, Buddy_Shaped:$init,
-                       F32Attr:$scale, BoolAttr:$causal);
+                       F32Attr:$scale, BoolAttr:$causal,
+                       DefaultValuedOptionalAttr<DenseI64ArrayAttr, "{}">:$layouts);
   let results = (outs Variadic<AnyRankedTensor>:$result);
   let hasCanonicalizeMethod = 1;
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getInitMutable(); }
+    /// The operands that have a layout, in the order of `layouts`, and what their dimensions are.
+    enum Part { Query, Key, Values, Output };
+    enum Dimension { Batch, Heads, Positions, Depth };
+    static constexpr Part parts[] = {Query, Key, Values, Output};
+    static constexpr int64_t rank = 4;
+    ::mlir::Value part(Part part) {
+      return ::std::array{getQuery(), getKey(), getValue(), getInit()}[part];
+    }
+    /// The dimensions of a part in the order in which it has them.
+    ::llvm::ArrayRef<int64_t> layout(Part part);
+    void setLayout(Part part, ::llvm::ArrayRef<int64_t> layout);
+    /// Which dimension of a part is the batch, the heads, ...
+    int64_t place(Part part, Dimension dimension);
+    int64_t extent(Part part, Dimension dimension) {
+      auto type = ::llvm::cast<::mlir::ShapedType>(this->part(part).getType());
+      return type.getDimSize(place(part, dimension));
+    }
+  }];
 }
 
 def Buddy_ConvOp : Buddy_DestinationOp<"conv"> {
