@@ -5,7 +5,8 @@
 Each backend of a workload runs in a process of its own, with empty compile caches. The processes
 are started one after the other and then asked in turn for one timed iteration each, so that a
 drifting machine hits all alike. An untimed iteration comes before the timed one; an iteration
-repeats a call that is too short to be timed. Times are medians per call.
+repeats a call that is too short to be timed. Times are medians per call, ratios are medians of the
+turns' own: a machine that has two speeds may give the medians of two backends at one each.
 
 `compile_s` is what the first call takes longer than the second. Errors are the largest absolute
 difference, from eager or from eager in f64, relative to the largest value there. Peak memory is
@@ -245,9 +246,12 @@ def compared(options: argparse.Namespace) -> list[str]:
 
 
 def ratio(result: dict[str, Any], backend: str) -> float | None:
-    """How many times Buddy's time `backend` takes."""
-    times = [result["backends"].get(who, {}).get("ms") for who in (backend, "buddy")]
-    return times[0] / times[1] if all(times) else None
+    """How many times Buddy's time `backend` takes: the median over the turns."""
+    rows = [result["backends"].get(who, {}) for who in (backend, "buddy")]
+    if any(row.get("ms") is None for row in rows):
+        return None
+    other, buddy = (row["samples_ms"] for row in rows)
+    return statistics.median(a / b for a, b in zip(other, buddy, strict=True))
 
 
 def geometric_means(results: list[dict[str, Any]], others: list[str]) -> list[dict[str, Any]]:
