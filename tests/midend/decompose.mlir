@@ -8,6 +8,10 @@
 // CHECK-DAG:   #[[OWN:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d0 + d3, d1 + d4, (d2 floordiv 40) * 8 + d5)>
 // CHECK-DAG:   #[[PANELS:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> ((d2 floordiv 40) * 2 + (d2 mod 40) floordiv 32, (d3 * 3 + d4) * 8 + d5, (d2 mod 40) mod 32, 0)>
 // CHECK-DAG:   #[[BACKWARDS:.*]] = affine_map<(d0, d1, d2, d3, d4, d5) -> (d2 floordiv 32, (-(d3 * 3 + d4) + 8) * 8 + d5, d2 mod 32, 0)>
+// CHECK-DAG:   #[[INSIDE:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d2, d1, d4)>
+// CHECK-DAG:   #[[INSIDE_KEY:.*]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d3, d1, d4)>
+// CHECK-DAG:   #[[ALL:.*]] = affine_map<(d0, d1, d2, d3) -> (d0, d1, d2, d3)>
+// CHECK-DAG:   #[[FIRST:.*]] = affine_map<(d0, d1, d2, d3) -> (d2, d0, d1, d3)>
 // CHECK-LABEL: func @attention
 // CHECK-NOT:   buddy.attention
 // CHECK:       arith.maximumf
@@ -21,6 +25,22 @@ func.func @attention(%q: tensor<1x9x?x64xf32>, %k: tensor<1x3x?x64xf32>, %v: ten
       : (tensor<1x9x?x64xf32>, tensor<1x3x?x64xf32>, tensor<1x3x?x64xf32>, index,
          tensor<1x9x?x64xf32>) -> tensor<1x9x?x64xf32>
   return %out : tensor<1x9x?x64xf32>
+}
+
+// Heads side by side, and results with positions before the batch.
+// CHECK-LABEL: func @layouts
+// CHECK-NOT:   buddy.attention
+// CHECK:       linalg.generic {indexing_maps = [#[[INSIDE]], #[[INSIDE_KEY]], #{{.*}}]
+// CHECK-SAME:    ins(%arg0, %arg1
+// CHECK:       tensor<2x4x8x64xf32>
+// CHECK:       linalg.generic {indexing_maps = [#[[ALL]], #[[FIRST]]]
+// CHECK-SAME:    outs(%arg2 : tensor<8x2x4x64xf32>)
+func.func @layouts(%q: tensor<2x8x4x64xf32>, %k: tensor<2x16x4x64xf32>, %init: tensor<8x2x4x64xf32>) -> tensor<8x2x4x64xf32> {
+  %out = "buddy.attention"(%q, %k, %k, %init)
+      {operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 1>, scale = 0.125 : f32, causal = false,
+       layouts = array<i64: 0, 2, 1, 3, 0, 2, 1, 3, 0, 2, 1, 3, 2, 0, 1, 3>}
+      : (tensor<2x8x4x64xf32>, tensor<2x16x4x64xf32>, tensor<2x16x4x64xf32>, tensor<8x2x4x64xf32>) -> tensor<8x2x4x64xf32>
+  return %out : tensor<8x2x4x64xf32>
 }
 
 // bf16 products are summed in f32 and rounded once.

@@ -218,23 +218,23 @@ void ProductEmitter::emitTiles(Value row, int64_t rowTiles, Value before) {
 void AttentionEmitter::multiplyTiles(const WordMatrix &lhs, Value lhsRow, const WordMatrix &rhs,
                                      Value out, Value outRow, bool adds) {
   auto once = [&](ValueRange sums, AMXTile::RunBody body) { return body(b.index(0), sums); };
-  b.forEachChunk(
-      cast<MemRefType>(out.getType()).getDimSize(1), AMXTile::mostTiles, lanes, [&](Chunk chunk) {
-        auto lhsAt = [&](Value, Value i, Value k) { return Values{b.add(lhsRow, i), k}; };
-        auto rhsAt = [&](Value, Value word, Value column) {
-          return Values{word, b.mul(b.add(chunk.offset, column), perWord)};
-        };
-        auto outAt = [&](Value, Value i, Value column) {
-          return Values{b.add(outRow, i), b.add(chunk.offset, column)};
-        };
-        AMXTile::Block block{blockRows / tile->height,
-                             chunk.vectors,
-                             once,
-                             b.dim(lhs.elements, 1),
-                             {lhs.elements, {}, lhsAt},
-                             {rhs.elements, {}, rhsAt}};
-        block.sums = AMXTile::Operand{out, {}, outAt};
-        block.adds = adds;
-        tile->compute(block);
-      });
+  int64_t columns = cast<MemRefType>(out.getType()).getDimSize(1);
+  b.forEachChunk(columns, AMXTile::mostTiles, lanes, [&](Chunk chunk) {
+    auto lhsAt = [&](Value, Value i, Value k) { return Values{b.add(lhsRow, i), k}; };
+    auto rhsAt = [&](Value, Value word, Value column) {
+      return Values{word, b.mul(b.add(chunk.offset, column), perWord)};
+    };
+    auto outAt = [&](Value, Value i, Value column) {
+      return Values{b.add(outRow, i), b.add(chunk.offset, column)};
+    };
+    AMXTile::Block block{blockRows / tile->height,
+                         chunk.vectors,
+                         once,
+                         b.dim(lhs.elements, 1),
+                         {lhs.elements, {}, lhsAt},
+                         {rhs.elements, {}, rhsAt}};
+    block.sums = AMXTile::Operand{out, {}, outAt};
+    block.adds = adds;
+    tile->compute(block);
+  });
 }
