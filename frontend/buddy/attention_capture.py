@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx
 
-from . import ops  # noqa: F401 - defines torch.ops.buddy.attention
+from . import ops
 
 _NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
 
@@ -73,12 +73,12 @@ def fuse_attention(
 
 
 def _is_supported(query: object, key: object, value: object, mask: object) -> bool:
-    """Rank 4, heads of fixed sizes, one batch, one float dtype, a mask of rank 4."""
+    """Rank 4, heads of a fixed number and size, one batch, one float dtype, a mask of rank 4."""
     values = [query, key, value]
     if not all(isinstance(v, torch.Tensor) and v.dim() == 4 for v in values):
         return False
     if len({v.dtype for v in values}) != 1 or not values[0].is_floating_point():
         return False
-    if any(v.shape[0] != values[0].shape[0] or not isinstance(v.shape[3], int) for v in values):
+    if any(v.shape[0] != values[0].shape[0] for v in values) or not ops.has_fixed_heads(*values):
         return False
     return mask is None or mask.dim() == 4

@@ -33,6 +33,11 @@ def _(query, key, value, mask, is_causal, scale):
     return query.new_empty((*query.shape[:3], value.shape[3]))
 
 
+def has_fixed_heads(*operands: torch.Tensor) -> bool:
+    """Whether the number of heads, and their size, of all [B,H,T,D] are known ahead of the call."""
+    return all(isinstance(x.shape[dim], int) for x in operands for dim in (1, 3))
+
+
 @torch.library.custom_op("buddy::sizes", mutates_args=())
 def sizes(values: Sequence[int]) -> torch.Tensor:
     """Sizes as i64 [len(values)]: what a caller without Python learns about a call's shapes."""

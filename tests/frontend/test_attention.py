@@ -93,6 +93,19 @@ def test_split_product(batch, cut):
     check(attend, (batch, 37, 3 * heads * depth), tolerance=TOLERANCE)
 
 
+def test_unknown_number_of_heads():
+    """In a graph for any shape only the model tells the size of a head, and how many keys have."""
+
+    def attend(q, k):
+        k = k.view(*k.shape[:2], 2, 8).transpose(1, 2)
+        return F.scaled_dot_product_attention(q, k, k, enable_gqa=True)
+
+    q, k = torch.randn(2, 4, 7, 8), torch.randn(2, 9, 16)
+    fn = torch.compile(attend, backend="buddy", dynamic=True, options={"fallback": False})
+    with torch.no_grad():
+        torch.testing.assert_close(fn(q, k), attend(q, k))
+
+
 def test_rows_without_keys():
     """Models hide keys by the lowest number: where all are, each counts the same."""
     mask = torch.zeros(1, 1, 5, 70)

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The Buddy Authors
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Attention in parts: with gradients, whose backward reads the scores again, and where the size
-of a head is not known, which the op's schedule needs."""
+"""Attention in parts: with gradients, whose backward reads the scores again, and where the number
+or the size of heads is not known, which the op's schedule needs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import math
 
 import torch
 
+from ..ops import has_fixed_heads
 from .registry import TRAINING, decomposes
 
 aten = torch.ops.aten
@@ -63,7 +64,7 @@ def forward(query, key, value, dropout_p=0.0, is_causal=False, *, attn_mask=None
 def forward_of_any_size(
     query, key, value, dropout_p=0.0, is_causal=False, *, attn_mask=None, scale=None
 ):
-    if isinstance(query.shape[3], int) and isinstance(value.shape[3], int):
+    if has_fixed_heads(query, key, value):
         return NotImplemented
     return forward(query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale)
 
