@@ -35,10 +35,7 @@ def _rewrite(graph_module: fx.GraphModule, node: fx.Node) -> bool:
         return False
     scale = arguments.get("scale")
     if scale is None:
-        size = query.meta["example_value"].shape[-1]
-        if not isinstance(size, int):
-            return False
-        scale = size**-0.5
+        scale = query.meta["example_value"].shape[-1] ** -0.5
     if not isinstance(scale, fx.Node):  # one that Dynamo holds symbolic is made a number later
         scale = float(scale)
     causal = bool(arguments.get("is_causal", False))
@@ -63,12 +60,11 @@ def fuse_attention(
 
     What the fused op does not take is taken apart the way torch does it.
     """
-    size = query.shape[-1]
-    if dropout_p or not isinstance(size, int) or not _is_supported(query, key, value, attn_mask):
+    if dropout_p or not _is_supported(query, key, value, attn_mask):
         return torch.ops.aten.scaled_dot_product_attention.default.decompose(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, **options
         )
-    scale = size**-0.5 if scale is None else float(scale)
+    scale = query.shape[-1] ** -0.5 if scale is None else float(scale)
     return torch.ops.buddy.attention.default(query, key, value, attn_mask, is_causal, scale)
 
 
